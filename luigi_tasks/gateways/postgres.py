@@ -1,0 +1,84 @@
+"""Connections to the warehouse: the server that PG* names, else the embedded one, started when it is down."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.gateways import embedded_postgres
+from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+
+def address(settings: Settings) -> dict[str, str]:
+    """The libpq variables (PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE) that are known; starts the embedded server."""
+    if settings.embedded:
+        return embedded_address(embedded_postgres.ensure_running(settings.draenei_home))
+    given = {
+        "PGHOST": settings.pghost,
+        "PGPORT": settings.pgport,
+        "PGUSER": settings.pguser,
+        "PGPASSWORD": settings.pgpassword and settings.pgpassword.get_secret_value(),
+        "PGDATABASE": settings.pgdatabase,
+    }
+    return {name: str(value) for name, value in given.items() if value}
+
+
+def embedded_address(server: embedded_postgres.Server) -> dict[str, str]:
+    """The libpq variables of an embedded server."""
+    return {
+        "PGHOST": server.host,
+        "PGPORT": str(server.port),
+        "PGUSER": server.user,
+        "PGPASSWORD": server.password,
+        "PGDATABASE": server.dbname,
+    }
+
+
+def connect(settings: Settings, application_name: str = "draenei-collector") -> Connection:
+    """A new connection in UTC; a client that dies is noticed by the server within a second.
+
+    Raises WarehouseError when the server cannot be reached.
+    """
+    import psycopg2
+    import psycopg2.extensions
+
+    dsn = psycopg2.extensions.make_dsn(
+        **_libpq_keywords(address(settings)),
+        application_name=application_name,
+        connect_timeout="10",
+        options="-c timezone=UTC -c client_connection_check_interval=1000",
+    )
+    try:
+        return psycopg2.connect(dsn)
+    except psycopg2.OperationalError as problem:
+        first_line = str(problem).strip().splitlines()[0]
+        mend = "Start it with `python -m luigi_tasks up`." if settings.embedded else "Check the PG* settings."
+        raise WarehouseError(first_line, mend=mend) from None
+
+
+def _libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
+    names = {
+        "PGHOST": "host",
+        "PGPORT": "port",
+        "PGUSER": "user",
+        "PGPASSWORD": "password",
+        "PGDATABASE": "dbname",
+    }
+    return {names[name]: value for name, value in variables.items()}
+
+
+@contextlib.contextmanager
+def transaction(settings: Settings, application_name: str = "draenei-collector") -> Iterator[Cursor]:
+    """A cursor in a transaction of its own: committed at the end, rolled back on an error, closed always."""
+    connection = connect(settings, application_name)
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()

@@ -1,0 +1,213 @@
+"""What differs between two machines: typed, frozen, read once, and the origin of each value known.
+
+Falling precedence: Luigi parameter (applied by the tasks), environment, `.env`, `luigi.cfg` section [draenei],
+default. Names are the ones that other tools already use where there is one (PGHOST, AWS_PROFILE …).
+"""
+
+from __future__ import annotations
+
+import configparser
+import functools
+import hashlib
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from luigi_tasks.domain.errors import SettingsError
+
+ORIGINS = ("environment", ".env", "luigi.cfg")
+
+
+class Settings(BaseSettings):
+    """Every setting, under the name a user types. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=False, extra="ignore", frozen=True, env_file=".env", env_ignore_empty=True
+    )
+
+    # the source
+    wallhaven_api_url: str = Field("https://wallhaven.cc/api/v1", description="the API, or a local twin's address")
+    wallhaven_api_key: SecretStr | None = Field(None, description="sent only as the X-API-Key header")
+    wallhaven_image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("w.wallhaven.cc",), description="host[:port], comma list; pictures come from no other host"
+    )
+    wallhaven_rate_per_minute: int = Field(45, ge=1, description="API calls in any 60 s, over all processes")
+    wallhaven_query: str = Field("draenei", description="the search text when --query is not given")
+    wallhaven_categories: str = Field("111", description="three bits: general, anime, people")
+    wallhaven_purity: str = Field("100", description="three bits: sfw, sketchy, nsfw")
+    wallhaven_sorting: str = Field("date_added", description="date_added relevance random views favorites toplist")
+    wallhaven_order: str = Field("desc", description="desc or asc")
+    wallhaven_top_range: str | None = Field(None, description="1d 3d 1w 1M 3M 6M 1y; with sorting toplist only")
+    wallhaven_atleast: str | None = Field(None, description="smallest resolution, such as 1920x1080")
+    wallhaven_resolutions: str | None = Field(None, description="exact resolutions, comma list")
+    wallhaven_ratios: str | None = Field(None, description="ratios such as 16x9, landscape, portrait; comma list")
+    wallhaven_colors: str | None = Field(None, description="one of the API's 29 colours, hex without #")
+    wallhaven_ai_art_filter: str | None = Field(None, description="1 hides AI art, 0 shows it")
+    wallhaven_max_pages: int = Field(10_000, ge=1, description="a crawl stops with an error past this many pages")
+    details_per_run: int = Field(120, ge=0, description="details (tags, uploader) fetched in a run; 0 = none")
+
+    # patience with the source
+    http_timeout_seconds: float = Field(60, gt=0, description="whole time for one API response")
+    http_max_attempts: int = Field(6, ge=1, description="attempts at one API request")
+    http_max_wait_seconds: float = Field(300, ge=0, description="longest wait that a Retry-After may ask for")
+    source_page_max_bytes: int = Field(16 << 20, ge=1, description="an API response larger than this is refused")
+
+    # the pictures
+    upload_batch_limit: int | None = Field(None, ge=0, description="at most so many images in a run")
+    upload_max_attempts: int = Field(5, ge=1, description="attempts at a picture before it is given up")
+    upload_concurrency: int = Field(8, ge=1, le=64, description="pictures in flight at once")
+    upload_memory_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes of pictures in flight at once")
+    image_timeout_seconds: float = Field(300, gt=0, description="whole time for one picture")
+    image_max_bytes: int = Field(256 << 20, ge=1, description="a larger picture is refused")
+    image_max_pixels: int = Field(200_000_000, ge=1, description="a picture with more pixels is refused")
+    image_mismatch: str = Field("flag", description="flag or refuse a whole picture that disagrees with its record")
+
+    # the stores
+    draenei_home: Path = Field(Path("var"), description="everything that the embedded default writes")
+    bucket_name: str | None = Field(None, description="set: S3 bucket; unset: folder DRAENEI_HOME/objects")
+    s3_endpoint_url: str | None = Field(None, description="an S3 API that is not AWS's")
+    s3_force_path_style: bool = Field(False, description="bucket in the path rather than in the host name")
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_default_region: str | None = None
+    aws_profile: str | None = None
+    aws_endpoint_url_s3: str | None = None
+    pghost: str | None = Field(None, description="unset: the embedded server")
+    pgport: int | None = None
+    pguser: str | None = None
+    pgpassword: SecretStr | None = None
+    pgdatabase: str | None = None
+
+    # what people see
+    draenei_progress: str = Field("auto", description="auto bar plain json none")
+    draenei_log_level: str = Field("INFO", description="DEBUG INFO WARNING ERROR")
+
+    @field_validator("wallhaven_image_hosts", mode="before")
+    @classmethod
+    def _comma_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("draenei_home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("wallhaven_api_url")
+    @classmethod
+    def _api_url(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// or http://")
+        return value.rstrip("/")
+
+    @field_validator("image_mismatch")
+    @classmethod
+    def _mismatch(cls, value: str) -> str:
+        return _one_of(value, ("flag", "refuse"))
+
+    @field_validator("draenei_progress")
+    @classmethod
+    def _progress(cls, value: str) -> str:
+        return _one_of(value, ("auto", "bar", "plain", "json", "none"))
+
+    @property
+    def s3_endpoint(self) -> str | None:
+        """The S3 endpoint under either of its names."""
+        return self.s3_endpoint_url or self.aws_endpoint_url_s3
+
+    @property
+    def embedded(self) -> bool:
+        """True when no PG* address is set, so that the embedded server is used."""
+        return not self.pghost
+
+    def filters(self) -> dict[str, str | None]:
+        """The search's filters under the API's names; None = not sent."""
+        return {
+            "categories": self.wallhaven_categories,
+            "purity": self.wallhaven_purity,
+            "sorting": self.wallhaven_sorting,
+            "order": self.wallhaven_order,
+            "topRange": self.wallhaven_top_range,
+            "atleast": self.wallhaven_atleast,
+            "resolutions": self.wallhaven_resolutions,
+            "ratios": self.wallhaven_ratios,
+            "colors": self.wallhaven_colors,
+            "ai_art_filter": self.wallhaven_ai_art_filter,
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over every setting but the secrets: which settings a run had."""
+        return hashlib.sha256(self.model_dump_json(exclude=SECRETS).encode()).hexdigest()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, LuigiConfigSource(settings_cls)
+
+
+SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+
+class LuigiConfigSource(PydanticBaseSettingsSource):
+    """Section [draenei] of the luigi.cfg that Luigi itself would read."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._section().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in self._section().items() if name in Settings.model_fields and value}
+
+    @staticmethod
+    def _section() -> dict[str, str]:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(os.environ.get("LUIGI_CONFIG_PATH", "luigi.cfg"))
+        return dict(parser["draenei"]) if parser.has_section("draenei") else {}
+
+
+def _one_of(value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"must be one of {', '.join(allowed)}")
+    return value
+
+
+@functools.cache
+def load() -> Settings:
+    """Read the settings once. Raises SettingsError that names each bad setting and its origin, never its value."""
+    try:
+        return Settings()
+    except ValidationError as problem:
+        found = origins()
+        lines = [
+            f"{name.upper()} ({found.get(name, 'default')}): {error['msg']}"
+            for error in problem.errors()
+            for name in [str(error["loc"][0])]
+        ]
+        raise SettingsError("; ".join(lines), mend="See `python -m luigi_tasks config --show-origin`.") from None
+
+
+def origins() -> dict[str, str]:
+    """Which origin supplies each setting that is not at its default: {'pghost': 'environment', …}."""
+    sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings), LuigiConfigSource(Settings))
+    found: dict[str, str] = {}
+    for origin, source in zip(ORIGINS, sources, strict=True):
+        for name in source():
+            found.setdefault(name.lower(), origin)
+    return {name: origin for name, origin in found.items() if name in Settings.model_fields}

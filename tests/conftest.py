@@ -1,0 +1,127 @@
+"""Fixtures that every test may use: a real Postgres for the session and a fresh migrated database for each test."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from luigi_tasks.gateways import embedded_postgres
+from luigi_tasks.settings import Settings
+from luigi_tasks.warehouse import migrate
+
+REPOSITORY = Path(__file__).parent.parent
+TEMPLATE = "test_template"
+SERVER_HOME = "DRAENEI_TEST_SERVER_HOME"
+
+
+class Warehouse:
+    """A fresh migrated database on the session's server; every way to reach it."""
+
+    def __init__(self, server: embedded_postgres.Server, dbname: str, home: Path) -> None:
+        self.server, self.dbname, self.home = server, dbname, home
+        self.environ = {
+            "PGHOST": server.host,
+            "PGPORT": str(server.port),
+            "PGUSER": server.user,
+            "PGPASSWORD": server.password,
+            "PGDATABASE": dbname,
+        }
+
+    def settings(self, **overrides: object) -> Settings:
+        """Settings of a pipeline on this database and in this test's home."""
+        given = {name.lower(): value for name, value in self.environ.items()}
+        return Settings(**{**given, "draenei_home": self.home, **overrides})
+
+    def connect(self) -> psycopg2.extensions.connection:
+        """A new connection; the test closes it."""
+        return _connect(self.server, self.dbname)
+
+    def rows(self, sql: str, *arguments: object) -> list[tuple]:
+        """What a statement returns, in a transaction of its own."""
+        connection = self.connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql, arguments or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+
+def _connect(server: embedded_postgres.Server, dbname: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, dbname=dbname
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One server home a session, made by the controller and handed to the xdist workers by environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER_HOME] = tempfile.mkdtemp(prefix="draenei-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controller stops the server when every worker is done."""
+    if not hasattr(config, "workerinput") and (home := os.environ.pop(SERVER_HOME, None)):
+        embedded_postgres.stop(Path(home))
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of the machine it runs on."""
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields or name.startswith(("PG", "LUIGI_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> embedded_postgres.Server:
+    """The session's server, with a migrated template database."""
+    home = Path(os.environ[SERVER_HOME])
+    server = embedded_postgres.ensure_running(home)
+    with (home / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _prepare_template(server)
+    return server
+
+
+def _prepare_template(server: embedded_postgres.Server) -> None:
+    _administer(server, f"create database {TEMPLATE}", unless=TEMPLATE)
+    connection = _connect(server, TEMPLATE)
+    try:
+        migrate.migrate(connection)
+    finally:
+        connection.close()
+
+
+def _administer(server: embedded_postgres.Server, statement: str, unless: str | None = None) -> None:
+    connection = _connect(server, "postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from pg_database where datname = %s", (unless,))
+            if not cursor.fetchone():
+                cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def warehouse(
+    postgres_server: embedded_postgres.Server, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Warehouse]:
+    """A fresh migrated database, dropped after the test."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    dbname = f"test_{worker}_{re.sub(r'[^a-z0-9]+', '_', request.node.name.lower())[:40]}"
+    _administer(postgres_server, f'drop database if exists "{dbname}" with (force)')
+    _administer(postgres_server, f'create database "{dbname}" template {TEMPLATE} strategy file_copy')
+    yield Warehouse(postgres_server, dbname, tmp_path / "home")
+    _administer(postgres_server, f'drop database if exists "{dbname}" with (force)')
