@@ -1,0 +1,70 @@
+{#-
+    Incremental models without a watermark. ops.applied_batches says which batches a model has taken in; a model's
+    pre-hook writes there, in the model's own transaction, every batch that it has not, and the model then reads
+    exactly those. A batch that commits late is simply not there yet and is taken by the next build; a build that fails
+    takes its ledger rows back with it.
+-#}
+
+{#-
+    Whether the model is filled from the start: its table is new, or `--full-refresh` was asked for. The table itself is
+    never dropped (full_refresh: false in dbt_project.yml), it is emptied, so that views on it stay.
+-#}
+{%- macro is_rebuild() -%}
+{{ return(flags.FULL_REFRESH or load_relation(this) is none) }}
+{%- endmacro -%}
+
+{#-
+    Pre-hook. With `after`, names of models: only batches that all of these have applied, so that a model built
+    alone never believes it has read what its parents have not shown it yet.
+-#}
+{%- macro apply_batches(after=[]) -%}
+{%- if is_rebuild() %}
+delete from {{ source('ops', 'applied_batches') }} where model = '{{ this.identifier }}';
+{%- if load_relation(this) is not none %}
+delete from {{ this }};
+{%- endif %}
+{%- endif %}
+insert into {{ source('ops', 'applied_batches') }} (model, batch_id, invocation_id)
+select '{{ this.identifier }}', batches.batch_id, '{{ invocation_id }}'
+from {{ source('ops', 'batches') }} as batches
+where not exists (
+    select from {{ source('ops', 'applied_batches') }} as applied
+    where applied.model = '{{ this.identifier }}' and applied.batch_id = batches.batch_id
+)
+{%- for parent in after %}
+and exists (
+    select from {{ source('ops', 'applied_batches') }} as applied
+    where applied.model = '{{ parent }}' and applied.batch_id = batches.batch_id
+)
+{%- endfor %}
+on conflict do nothing
+{%- endmacro -%}
+
+{#-
+    Condition for the rows of the batches that this build applies. A rebuild applies all there are; should one be
+    committed after the pre-hook looked, it is read now and again by the next build, which every model bears. As an
+    array, because Postgres does not push a join into the arms of a union.
+-#}
+{%- macro in_new_batches() -%}
+{%- if is_rebuild() -%}
+true
+{%- else -%}
+batch_id = any(array(
+    select applied.batch_id from {{ source('ops', 'applied_batches') }} as applied
+    where applied.model = '{{ this.identifier }}' and applied.invocation_id = '{{ invocation_id }}'
+))
+{%- endif -%}
+{%- endmacro -%}
+
+{#- Condition for the rows of some wallpapers, given as a query that selects their wallhaven_id. -#}
+{%- macro of_wallpapers(ids) -%}
+wallhaven_id = any(array({{ ids }}))
+{%- endmacro -%}
+
+{#- Pre-hook: takes out the rows of every wallpaper that new batches speak of, for a model that writes them anew. -#}
+{%- macro forget_changed(observations) -%}
+{%- if not is_rebuild() -%}
+delete from {{ this }}
+where {{ of_wallpapers('select wallhaven_id from ' ~ observations ~ ' where ' ~ in_new_batches()) }}
+{%- endif -%}
+{%- endmacro -%}

@@ -1,0 +1,7 @@
+{#- Several columns that are the key of a table together. -#}
+{%- test unique_combination(model, columns) -%}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{%- endtest -%}

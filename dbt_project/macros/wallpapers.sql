@@ -1,0 +1,48 @@
+{#- Wallpapers whose row may have to change: named by new batches or new attempts, or judged by another limit. -#}
+{%- macro changed_wallpapers() -%}
+{%- set observations, uploads = ref('int_wallpaper_observations'), source('ops', 'uploads') -%}
+{%- if is_rebuild() -%}
+select wallhaven_id from {{ ref('wallpaper_versions') }}
+where version_number = 1
+{%- else -%}
+select wallhaven_id from {{ observations }}
+where {{ in_new_batches() }}
+union
+select wallhaven_id from {{ uploads }}
+where modelled_in = '{{ invocation_id }}'
+union
+select wallhaven_id from {{ this }}
+where upload_status in ('retrying', 'given_up')
+    and (upload_status = 'given_up') <> (upload_attempts >= {{ upload_max_attempts() }})
+{%- endif -%}
+{%- endmacro -%}
+
+{#- For each row of a CTE `changed`: the row of a model at which the wallpaper stands, or `first`: one probe of an index. -#}
+{%- macro one_row_of(relation, which='last') -%}
+select * from {{ relation }} as candidates
+where candidates.wallhaven_id = changed.wallhaven_id
+order by candidates.observation_key {{ 'desc' if which == 'last' else 'asc' }}
+limit 1
+{%- endmacro -%}
+
+{#- The same for the one row a wallpaper of the upload states; the limit keeps Postgres from judging all wallpapers first. -#}
+{%- macro uploads_of_one(relation) -%}
+select * from {{ relation }} as judged
+where judged.wallhaven_id = changed.wallhaven_id
+limit 1
+{%- endmacro -%}
+
+{#- Post-hooks: the partial indexes that keep the work lists' cost apart from the collection's size. -#}
+{%- macro index_work_lists() -%}
+create index if not exists wallpapers_to_upload on {{ this }} (uploaded_at desc, wallhaven_id)
+where upload_status in ('pending', 'retrying');
+create index if not exists wallpapers_without_details on {{ this }} (uploaded_at desc, wallhaven_id)
+where details_fetched_at is null;
+create index if not exists wallpapers_by_attempts on {{ this }} (upload_status, upload_attempts)
+where upload_status in ('retrying', 'given_up')
+{%- endmacro -%}
+
+{#- Where an original is kept. Null for a type that no object of ours has. -#}
+{%- macro object_key(wallhaven_id, file_type) -%}
+'wallpapers/' || {{ wallhaven_id }} || case {{ file_type }} when 'image/jpeg' then '.jpg' when 'image/png' then '.png' end
+{%- endmacro -%}

@@ -1,0 +1,23 @@
+{#- What the linter sees in place of dbt and of our macros: it needs only the shape of the SQL around them. -#}
+{%- macro source(schema, table) -%}{{ schema }}.{{ table }}{%- endmacro -%}
+{%- macro ref(model) -%}{{ model }}{%- endmacro -%}
+{%- macro config() -%}{%- set settings = kwargs -%}{%- endmacro -%}
+{%- macro wallhaven_content_columns() -%}u{%- endmacro -%}
+{%- macro is_rebuild() -%}{%- endmacro -%}
+{%- macro in_new_batches() -%}batch_id = 1{%- endmacro -%}
+{%- macro of_wallpapers(ids) -%}wallhaven_id in ({{ ids }}){%- endmacro -%}
+{%- macro wallhaven_observations(records, entity) -%}select * from {{ records }}{%- endmacro -%}
+{%- macro wallhaven_item_columns() -%}url{%- endmacro -%}
+{%- macro wallhaven_tags() -%}tags{%- endmacro -%}
+{%- macro wallhaven_content_hash() -%}md5(url){%- endmacro -%}
+{%- macro json_text(payload, field) -%}({{ payload }} ->> '{{ field }}'){%- endmacro -%}
+{%- macro json_integer(payload, field, type) -%}({{ payload }} ->> '{{ field }}')::bigint{%- endmacro -%}
+{%- macro json_utc_timestamp(payload, field) -%}({{ payload }} ->> '{{ field }}')::timestamptz{%- endmacro -%}
+{%- macro intervals(observations, number, compare, carry) -%}select wallhaven_id from {{ observations }}{%- endmacro -%}
+{%- macro final_outcomes() -%}('stored'){%- endmacro -%}
+{%- macro upload_max_attempts() -%}5{%- endmacro -%}
+{%- macro retry_delay(attempts) -%}interval '1 day'{%- endmacro -%}
+{%- macro object_key(wallhaven_id, file_type) -%}{{ wallhaven_id }} || {{ file_type }}{%- endmacro -%}
+{%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}
+{%- macro one_row_of(relation, which) -%}select * from {{ relation }}{%- endmacro -%}
+{%- macro uploads_of_one(relation) -%}select * from {{ relation }}{%- endmacro -%}
