@@ -1,0 +1,223 @@
+"""deploy/crontab: five valid fields, and its exact line run by /bin/sh as cron would run it; the systemd units.
+
+`luigi` is a recorder here, because what is tested is the line: lock, log, folder, exit code, what would be mailed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+CRONTAB = Path(__file__).parents[2] / "deploy" / "crontab"
+SYSTEMD = CRONTAB.with_name("systemd")
+PLACEHOLDER = "/srv/draenei-collector"
+RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock (util-linux) is not installed")
+
+RECORDER = """#!/bin/sh
+echo "$PWD|$*" >> "$PWD/calls"
+echo "to the log"
+echo "and its errors" >&2
+[ ! -e leave-a-daemon ] || { sleep 60 & echo $! > daemon.pid; }
+while [ -e hold ]; do sleep 0.02; done
+exit "$(cat exit-code 2>/dev/null || echo 0)"
+"""
+
+
+def parse(text: str) -> tuple[dict[str, str], list[tuple[list[str], str]]]:
+    """A user crontab's variables and its entries as (five fields, command)."""
+    variables: dict[str, str] = {}
+    entries: list[tuple[list[str], str]] = []
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        if line.startswith("#"):
+            continue
+        if assignment := re.fullmatch(r"([A-Z_]+)\s*=\s*(.*)", line):
+            variables[assignment[1]] = assignment[2]
+        else:
+            *fields, command = line.split(None, 5)
+            entries.append((fields, command))
+    return variables, entries
+
+
+def allowed(field: str, low: int, high: int) -> bool:
+    """True when a field of numbers, ranges, lists and steps stays within its range."""
+    for part in field.split(","):
+        matched = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", part)
+        if not matched:
+            return False
+        first, last, step = (int(group) if group else None for group in matched.groups())
+        bounds = [bound for bound in (first, last) if bound is not None]
+        if any(not low <= bound <= high for bound in bounds) or bounds != sorted(bounds) or step == 0:
+            return False
+    return True
+
+
+class Cron:
+    """The crontab installed for a folder, with the recorder as its luigi."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        programs = folder / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        recorder = programs / "luigi"
+        recorder.write_text(RECORDER)
+        recorder.chmod(0o755)
+        text = CRONTAB.read_text().replace(PLACEHOLDER, str(folder))
+        self.variables, ((_, self.command),) = parse(text)
+
+    def start(self) -> subprocess.Popen[str]:
+        """The line as cron starts it: its SHELL, its variables, HOME and LOGNAME, nothing else."""
+        environment = {**self.variables, "HOME": "/", "LOGNAME": "nobody"}
+        return subprocess.Popen(
+            [self.variables["SHELL"], "-c", self.command],
+            cwd="/",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self) -> tuple[int, str]:
+        """Exit code and what would be mailed."""
+        child = self.start()
+        mail, _ = child.communicate(timeout=20)
+        return child.returncode, mail
+
+    def calls(self) -> list[str]:
+        """A line for each time that luigi was started: folder|arguments."""
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def log(self) -> str:
+        """The log that the line appends to."""
+        return (self.folder / "var" / "log" / "collect.log").read_text()
+
+
+@pytest.fixture
+def cron(tmp_path: Path) -> Cron:
+    return Cron(tmp_path / "a folder")
+
+
+@pytest.fixture
+def held(cron: Cron) -> Iterator[subprocess.Popen[str]]:
+    """A run under way, which ends when the test removes `hold`."""
+    hold = cron.folder / "hold"
+    hold.touch()
+    child = cron.start()
+    deadline = time.monotonic() + 20
+    while not cron.calls() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield child
+    hold.unlink(missing_ok=True)
+    child.communicate(timeout=20)
+
+
+def test_one_entry_of_five_valid_fields_and_no_bare_percent() -> None:
+    variables, entries = parse(CRONTAB.read_text())
+    assert len(entries) == 1
+    fields, command = entries[0]
+    assert len(fields) == 5
+    for field, (low, high) in zip(fields, RANGES, strict=True):
+        assert allowed(field, low, high), field
+    assert "%" not in command  # cron turns it into a newline
+    assert fields == ["*/30", "*", "*", "*", "*"]
+    assert {"SHELL", "PATH", "MAILTO"} <= set(variables)
+    assert not any("$" in value for value in variables.values())  # cron expands nothing in them
+    assert CRONTAB.read_text().endswith("\n")  # cron drops a last line without it
+
+
+@pytest.mark.parametrize(
+    ("field", "verdict"), [("*/30", True), ("0,30", True), ("60", False), ("9-5", False), ("*/0", False), ("x", False)]
+)
+def test_the_field_check_can_fail(field: str, verdict: bool) -> None:
+    assert allowed(field, 0, 59) is verdict
+
+
+def test_it_runs_collect_in_its_folder_and_appends_to_the_log(cron: Cron) -> None:
+    assert cron.run() == (0, "")
+    assert cron.run() == (0, "")
+    assert cron.calls() == [f"{cron.folder}|--module luigi_tasks Collect"] * 2
+    assert cron.log() == "to the log\nand its errors\n" * 2
+
+
+@pytest.mark.parametrize("code", [30, 40])
+def test_a_failure_is_one_line_of_mail_and_the_exit_code(cron: Cron, code: int) -> None:
+    (cron.folder / "exit-code").write_text(str(code))
+    log = cron.folder / "var" / "log" / "collect.log"
+    assert cron.run() == (code, f"Collect ended with {code}: read the end of {log}\n")
+
+
+def test_luigis_already_running_is_not_worth_mail(cron: Cron) -> None:
+    (cron.folder / "exit-code").write_text("10")
+    assert cron.run() == (10, "")
+
+
+def test_a_second_run_while_one_is_at_work_does_nothing(cron: Cron, held: subprocess.Popen[str]) -> None:
+    assert cron.run() == (10, "")
+    assert len(cron.calls()) == 1
+    (cron.folder / "hold").unlink()
+    assert held.wait(20) == 0
+    assert cron.run() == (0, "")
+    assert len(cron.calls()) == 2
+
+
+def test_the_lock_ends_with_its_holder_even_by_kill(cron: Cron, held: subprocess.Popen[str]) -> None:
+    (flock,) = psutil.Process(held.pid).children()
+    flock.kill()
+    held.wait(20)
+    (cron.folder / "hold").unlink()
+    assert cron.run()[0] == 0
+
+
+def test_what_a_run_leaves_behind_does_not_hold_the_lock(cron: Cron) -> None:
+    (cron.folder / "leave-a-daemon").touch()
+    assert cron.run() == (0, "")
+    (cron.folder / "leave-a-daemon").unlink()
+    daemon = int((cron.folder / "daemon.pid").read_text())
+    os.kill(daemon, 0)
+    try:
+        assert cron.run() == (0, "")
+        assert len(cron.calls()) == 2
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_missing_folder_is_said(cron: Cron) -> None:
+    shutil.rmtree(cron.folder)
+    code, mail = cron.run()
+    assert code != 0
+    assert str(cron.folder) in mail
+
+
+def test_the_crontab_is_no_program() -> None:
+    assert not stat.S_IMODE(CRONTAB.stat().st_mode) & 0o111
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    program_folder = tmp_path / ".venv" / "bin"
+    program_folder.mkdir(parents=True)
+    (program_folder / "luigi").symlink_to(Path(sys.executable).with_name("luigi"))
+    units = []
+    for source in sorted((SYSTEMD).iterdir()):
+        unit = tmp_path / source.name
+        unit.write_text(source.read_text().replace(PLACEHOLDER, str(tmp_path)))
+        units.append(str(unit))
+    assert len(units) == 2
+    ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+    times = re.findall(r"OnCalendar=(.+)", Path(units[1]).read_text())
+    assert times
+    subprocess.run(["systemd-analyze", "calendar", *times], capture_output=True, check=True)
