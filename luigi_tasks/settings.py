@@ -77,21 +77,20 @@ class Settings(BaseSettings):
     bucket_name: str | None = Field(None, description="set: S3 bucket; unset: folder DRAENEI_HOME/objects")
     s3_endpoint_url: str | None = Field(None, description="an S3 API that is not AWS's")
     s3_force_path_style: bool = Field(False, description="bucket in the path rather than in the host name")
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None
-    aws_default_region: str | None = None
-    aws_profile: str | None = None
-    aws_endpoint_url_s3: str | None = None
+    aws_access_key_id: str | None = Field(None, description="unset: boto3's own chain (profile, role …)")
+    aws_secret_access_key: SecretStr | None = Field(None, description="goes with the id")
+    aws_session_token: SecretStr | None = Field(None, description="for temporary credentials")
+    aws_default_region: str | None = Field(None, description="the bucket's region")
+    aws_profile: str | None = Field(None, description="a profile of ~/.aws")
+    aws_endpoint_url_s3: str | None = Field(None, description="the same as S3_ENDPOINT_URL, which stands above it")
     pghost: str | None = Field(None, description="unset: the embedded server")
-    pgport: int | None = None
-    pguser: str | None = None
-    pgpassword: SecretStr | None = None
-    pgdatabase: str | None = None
+    pgport: int | None = Field(None, description="libpq's default when unset")
+    pguser: str | None = Field(None, description="libpq's default when unset")
+    pgpassword: SecretStr | None = Field(None, description="or libpq's own ~/.pgpass")
+    pgdatabase: str | None = Field(None, description="libpq's default when unset")
 
     # what people see
     draenei_progress: str = Field("auto", description="auto bar plain json none")
-    draenei_log_level: str = Field("INFO", description="DEBUG INFO WARNING ERROR")
 
     @field_validator("wallhaven_image_hosts", mode="before")
     @classmethod
@@ -110,7 +109,17 @@ class Settings(BaseSettings):
     def _api_url(cls, value: str) -> str:
         if not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// or http://")
+        if "@" in value:
+            raise ValueError("must not hold a user or password: it is kept with every run")
         return value.rstrip("/")
+
+    @field_validator("wallhaven_api_key")
+    @classmethod
+    def _header_value(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value else ""
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("must be one word of plain characters")
+        return SecretStr(key) if key else None
 
     @field_validator("image_mismatch")
     @classmethod

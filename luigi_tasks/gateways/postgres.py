@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,14 @@ def address(settings: Settings) -> dict[str, str]:
     """The libpq variables (PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE) that are known; starts the embedded server."""
     if settings.embedded:
         return embedded_address(embedded_postgres.ensure_running(settings.draenei_home))
+    # libpq's own defaults, said aloud so that dbt, whose profile has others, takes the same.
+    user = settings.pguser or getpass.getuser()
     given = {
         "PGHOST": settings.pghost,
         "PGPORT": settings.pgport,
-        "PGUSER": settings.pguser,
+        "PGUSER": user,
         "PGPASSWORD": settings.pgpassword and settings.pgpassword.get_secret_value(),
-        "PGDATABASE": settings.pgdatabase,
+        "PGDATABASE": settings.pgdatabase or user,
     }
     return {name: str(value) for name, value in given.items() if value}
 
@@ -57,9 +60,8 @@ def connect(settings: Settings, application_name: str = "draenei-collector") -> 
     try:
         return psycopg2.connect(dsn)
     except psycopg2.OperationalError as problem:
-        first_line = str(problem).strip().splitlines()[0]
         mend = "Start it with `python -m luigi_tasks up`." if settings.embedded else "Check the PG* settings."
-        raise WarehouseError(first_line, mend=mend) from None
+        raise WarehouseError(_first_line(problem), mend=mend) from None
 
 
 def _libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
@@ -75,10 +77,23 @@ def _libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def transaction(settings: Settings, application_name: str = "draenei-collector") -> Iterator[Cursor]:
-    """A cursor in a transaction of its own: committed at the end, rolled back on an error, closed always."""
+    """A cursor in a transaction of its own: committed at the end, rolled back on an error, closed always.
+
+    Raises WarehouseError when the server goes away, lacks the tables, or refuses the user.
+    """
+    from psycopg2 import OperationalError, errors
+
     connection = connect(settings, application_name)
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
+    except (errors.UndefinedTable, errors.InvalidSchemaName) as problem:
+        raise WarehouseError(_first_line(problem), mend="Make the tables: python -m luigi_tasks up") from None
+    except (OperationalError, errors.InsufficientPrivilege) as problem:
+        raise WarehouseError(_first_line(problem), mend="See `python -m luigi_tasks doctor`.") from None
     finally:
         connection.close()
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0]

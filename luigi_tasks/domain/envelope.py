@@ -1,0 +1,78 @@
+"""An object of the raw zone: gzip of one line of JSON, the envelope, then of the exact bytes of the response's body.
+
+`zcat OBJECT | head -1` shows the envelope, `zcat OBJECT | tail -n +2` the body. One object, so that a response is
+kept whole or not at all; the same response gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from luigi_tasks.domain.errors import StoreError
+
+DAMAGED = "Restore the objects from a backup, or collect anew under another run id."
+SECRET_HEADERS = frozenset({"set-cookie", "x-api-key", "authorization", "cookie"})
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Where a body came from. request: method, path, params; never a credential. fetched_at: UTC."""
+
+    run_key: str
+    source: str
+    entity: str
+    page_name: str
+    request: Mapping[str, object]
+    status: int
+    headers: Mapping[str, str]
+    fetched_at: datetime.datetime
+    sha256: str
+    body_bytes: int
+    code_version: str
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body without its parameters, lower case; '' when the source named none."""
+        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Response headers, names lower case, without those that carry a secret."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {name: lower[name] for name in sorted(lower.keys() - SECRET_HEADERS)}
+
+
+def digest(body: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def pack(envelope: Envelope, body: bytes) -> bytes:
+    """The bytes of the raw object."""
+    fields = dataclasses.asdict(envelope) | {"fetched_at": envelope.fetched_at.isoformat()}
+    line = json.dumps(fields, sort_keys=True).encode() + b"\n"
+    return gzip.compress(line, mtime=0) + gzip.compress(body, mtime=0)
+
+
+def unpack(packed: bytes) -> tuple[Envelope, bytes]:
+    """Envelope and body of a raw object. Raises StoreError when they are not the ones that were packed."""
+    try:
+        line, _, body = gzip.decompress(packed).partition(b"\n")
+        fields = json.loads(line)
+    except (OSError, EOFError, zlib.error, ValueError) as problem:
+        raise StoreError(f"a raw object is damaged: {problem}", mend=DAMAGED) from None
+    envelope = Envelope(**fields | {"fetched_at": datetime.datetime.fromisoformat(fields["fetched_at"])})
+    if digest(body) != envelope.sha256:
+        raise StoreError(
+            "a raw object is damaged: its body's SHA-256 is not the recorded one",
+            where=f"{envelope.run_key} {envelope.page_name}",
+            mend=DAMAGED,
+        )
+    return envelope, body

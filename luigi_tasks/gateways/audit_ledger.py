@@ -1,0 +1,67 @@
+"""What the tables say of a run, for the report, the summary and the status verb."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+
+def modelled(cursor: Cursor) -> bool:
+    """True when dbt has built the audit view at least once."""
+    cursor.execute("select to_regclass('draenei_content.run_audit') is not null")
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def run_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
+    """The run's row of ops.runs, None for a run that never was."""
+    return _one(cursor, "select * from ops.runs where run_key = %s", run_key)
+
+
+def audit_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
+    """The run's row of draenei_content.run_audit."""
+    return _one(cursor, "select * from draenei_content.run_audit where run_key = %s", run_key)
+
+
+def recent_audit_rows(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
+    """The latest runs, newest first."""
+    return _all(cursor, "select * from draenei_content.run_audit order by started_at desc limit %s", limit)
+
+
+def backlog(cursor: Cursor) -> dict[str, int]:
+    """What is due now: uploads (pictures), bytes of them by their records, details."""
+    row = _one(
+        cursor,
+        "select count(*) as uploads, coalesce(sum(file_size), 0)::bigint as bytes,"
+        " (select count(*) from draenei_content.pending_details) as details from draenei_content.pending_uploads",
+    )
+    assert row is not None
+    return row
+
+
+def upload_statuses(cursor: Cursor) -> dict[str, int]:
+    """How many wallpapers have which upload_status."""
+    rows = _all(
+        cursor, "select upload_status, count(*) as number from draenei_content.wallpapers group by 1 order by 2 desc"
+    )
+    return {row["upload_status"]: row["number"] for row in rows}
+
+
+def step_results(cursor: Cursor, run_key: str) -> dict[str, dict[str, Any]]:
+    """What each complete step of a run reported."""
+    rows = _all(cursor, "select step, result from ops.steps where run_key = %s", run_key)
+    return {row["step"]: row["result"] for row in rows}
+
+
+def _one(cursor: Cursor, sql: str, *arguments: object) -> dict[str, Any] | None:
+    rows = _all(cursor, sql, *arguments)
+    return rows[0] if rows else None
+
+
+def _all(cursor: Cursor, sql: str, *arguments: object) -> list[dict[str, Any]]:
+    cursor.execute(sql, arguments)
+    assert cursor.description is not None
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,217 @@
+"""Download of one picture: allowed hosts only, a total deadline, a cap on bytes, and every failure named."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+
+import urllib3.exceptions as lost
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from urllib3 import BaseHTTPResponse, Timeout
+
+from luigi_tasks.domain.identity import USER_AGENT
+from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.gateways.image_hosts import Address, ImageHosts, pool_manager
+from luigi_tasks.settings import Settings
+
+CHUNK = 1 << 16
+MAX_REDIRECTS = 3
+TRIES = {Outcome.UNREACHABLE: 3, Outcome.THROTTLED: 2}
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+REDIRECTS = {301, 302, 303, 307, 308}
+BY_STATUS = {
+    401: (Outcome.UNREACHABLE, "blocked: HTTP 401"),
+    403: (Outcome.UNREACHABLE, "blocked: HTTP 403"),  # a CDN's challenge answers 403 to everything: never final
+    404: (Outcome.GONE, "HTTP 404"),
+    410: (Outcome.GONE, "HTTP 410"),
+    429: (Outcome.THROTTLED, "HTTP 429"),
+}
+# Words that group in a report; the exceptions' own messages name objects in memory. The first match counts.
+LOSSES: tuple[tuple[type[Exception], str], ...] = (
+    (lost.NameResolutionError, "host name not resolved"),
+    (lost.NewConnectionError, "cannot connect"),
+    (lost.ConnectTimeoutError, "timed out"),
+    (lost.ReadTimeoutError, "timed out"),
+    (lost.SSLError, "TLS failed"),
+)
+
+
+class DownloadStopped(Exception):
+    """The run is stopping: nothing is known of this picture, and nothing is charged to it."""
+
+
+class NeedsRoom(Exception):
+    """The body is larger than the room that was made for it. bytes: how much to make before asking again."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.bytes = size
+
+
+@dataclass(frozen=True)
+class Download:
+    """The exact body of a 200."""
+
+    body: bytearray
+    content_type: str
+    status: int
+
+
+class Downloader:
+    """Fetches pictures; shared by any number of threads. Use as a context manager: connections are kept open.
+
+    stop: once set, waits and downloads end within a read with DownloadStopped. Proxies of the environment are not
+    used: the address check would see only the proxy.
+    """
+
+    def __init__(self, settings: Settings, stop: threading.Event | None = None) -> None:
+        self._hosts = ImageHosts(settings.wallhaven_image_hosts)
+        self._seconds = settings.image_timeout_seconds
+        self._max_bytes = settings.image_max_bytes
+        self._stop = stop or threading.Event()
+        self._pools = pool_manager(settings.upload_concurrency)
+
+    def __enter__(self) -> Downloader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pools.clear()
+
+    def fetch(self, url: str, *, expected_bytes: int | None = None) -> Download:
+        """The picture's bytes, within IMAGE_TIMEOUT_SECONDS for everything together.
+
+        An unreachable host is asked up to three times with jitter, a throttling one once more after the wait it asks
+        for; the ledger counts all of them as one attempt. expected_bytes: the room that the caller made; a larger
+        body raises NeedsRoom. Raises PictureError with the outcome, or DownloadStopped.
+        """
+        deadline = time.monotonic() + self._seconds
+        tries = Retrying(
+            retry=retry_if_exception(_worth_another_try),
+            stop=lambda state: _enough(state, deadline),
+            wait=_pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return tries(self._try, url, expected_bytes or self._max_bytes, deadline)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise DownloadStopped
+
+    def _try(self, url: str, room: int, deadline: float) -> Download:
+        address = self._hosts.allowed(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                response = self._request(address, deadline)
+                try:
+                    if response.status not in REDIRECTS:
+                        return self._read(response, room, deadline)
+                    address = self._hosts.allowed(response.headers.get("Location", ""), address)
+                finally:
+                    response.close()
+            except (lost.HTTPError, OSError) as problem:
+                raise PictureError(Outcome.UNREACHABLE, _words(problem)) from problem
+        raise PictureError(Outcome.UNREACHABLE, "too many redirects")
+
+    def _request(self, address: Address, deadline: float) -> BaseHTTPResponse:
+        left = self._time_left(deadline)
+        return self._pools.connection_from_host(address.host, address.port, address.scheme).urlopen(
+            "GET",
+            address.target,
+            headers=HEADERS,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left)),
+        )
+
+    def _read(self, response: BaseHTTPResponse, room: int, deadline: float) -> Download:
+        _refuse_status(response)
+        content_type = response.headers.get("Content-Type", "")
+        if content_type.startswith(("text/", "application/json", "application/xhtml")):
+            raise PictureError(Outcome.CORRUPT, f"not an image: {content_type.partition(';')[0]}", response.status)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise PictureError(Outcome.CORRUPT, "content-encoded although identity was asked for", response.status)
+        body, declared = bytearray(), response.length_remaining
+        self._make_sure_of_room(declared or 0, room, needed=declared)
+        while chunk := response.read1(CHUNK):
+            self._time_left(deadline)
+            self._make_sure_of_room(len(body) + len(chunk), room, needed=declared)
+            body += chunk
+        if not body:
+            raise PictureError(Outcome.CORRUPT, "empty", response.status)
+        return Download(body, content_type, response.status)
+
+    def _make_sure_of_room(self, size: int, room: int, *, needed: int | None) -> None:
+        if size > self._max_bytes:
+            raise PictureError(Outcome.REFUSED, "larger than IMAGE_MAX_BYTES")
+        if size > room:
+            raise NeedsRoom(needed or self._max_bytes)
+
+    def _time_left(self, deadline: float) -> float:
+        if self._stop.is_set():
+            raise DownloadStopped
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise PictureError(Outcome.UNREACHABLE, "not whole within IMAGE_TIMEOUT_SECONDS")
+        return left
+
+
+def _words(problem: lost.HTTPError | OSError) -> str:
+    if any(isinstance(cause, lost.IncompleteRead | http.client.IncompleteRead) for cause in problem.args):
+        return "cut short"
+    return next((words for kind, words in LOSSES if isinstance(problem, kind)), "connection lost")
+
+
+def _refuse_status(response: BaseHTTPResponse) -> None:
+    status = response.status
+    if status == 200:
+        return
+    outcome, reason = BY_STATUS.get(status, (Outcome.UNREACHABLE, f"HTTP {status}"))
+    raise PictureError(outcome, reason, status, _retry_after(response.headers.get("Retry-After")))
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header, which holds either seconds or an HTTP date."""
+    if value is None:
+        return None
+    try:
+        if value.strip().isdigit():
+            return float(value)
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _worth_another_try(problem: BaseException) -> bool:
+    """A 4xx other than 429 says the same when it is asked again at once."""
+    if not isinstance(problem, PictureError) or problem.outcome not in TRIES:
+        return False
+    status = problem.http_status or 0
+    return not 400 <= status < 500 or status == 429
+
+
+def _enough(state: RetryCallState, deadline: float) -> bool:
+    problem = _problem(state)
+    return state.attempt_number >= TRIES[problem.outcome] or time.monotonic() + state.upcoming_sleep >= deadline
+
+
+def _pause(state: RetryCallState) -> float:
+    asked = _problem(state).retry_after
+    return asked if asked is not None else wait_random_exponential(multiplier=0.5, min=0.1, max=4)(state)
+
+
+def _problem(state: RetryCallState) -> PictureError:
+    problem = state.outcome.exception() if state.outcome else None
+    assert isinstance(problem, PictureError), "only a PictureError is tried again"
+    return problem

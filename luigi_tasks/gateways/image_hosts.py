@@ -1,0 +1,134 @@
+"""Where pictures may come from: the list of hosts, and connections that refuse an address nobody listed.
+
+The list is compared with the very host and port that are then connected to (one parser for both), and the address is
+checked on the connected socket, so that a name that resolves to something else the second time gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationValueError
+from urllib3.response import HTTPResponse
+from urllib3.util import parse_url
+
+from luigi_tasks.domain.publishing import Outcome, PictureError
+
+DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URL that passed the list. target: path and query, as sent."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def url(self) -> str:
+        """The whole of it again, to resolve a relative redirect against."""
+        return f"{self.scheme}://{self.host}:{self.port}{self.target}"
+
+
+class ImageHosts:
+    """WALLHAVEN_IMAGE_HOSTS. An entry without a port means the default port of the URL's scheme."""
+
+    def __init__(self, entries: tuple[str, ...]) -> None:
+        self._listed = {(parts.hostname, parts.port) for parts in (urlsplit(f"//{entry}") for entry in entries)}
+
+    def allowed(self, url: str, base: Address | None = None) -> Address:
+        """The parts of an allowed URL; a relative one is resolved against base. Raises PictureError(refused)."""
+        try:
+            parts = parse_url(urljoin(base.url, url) if base else url)
+        except (LocationValueError, ValueError):
+            raise PictureError(Outcome.REFUSED, "not a URL") from None
+        scheme, host = parts.scheme or "", (parts.host or "").lower()
+        if scheme not in DEFAULT_PORTS:
+            raise PictureError(Outcome.REFUSED, "neither http nor https")
+        if parts.auth is not None:
+            raise PictureError(Outcome.REFUSED, "credentials in the URL")
+        port = parts.port or DEFAULT_PORTS[scheme]
+        if not self._is_listed(host.strip("[]"), port, scheme):
+            raise PictureError(Outcome.REFUSED, "host is not in WALLHAVEN_IMAGE_HOSTS")
+        return Address(scheme, host, port, parts.request_uri)
+
+    def _is_listed(self, host: str, port: int, scheme: str) -> bool:
+        return (host, port) in self._listed or (port == DEFAULT_PORTS[scheme] and (host, None) in self._listed)
+
+
+def pool_manager(connections_per_host: int) -> PoolManager:
+    """A PoolManager whose connections are all guarded; it knows no proxy."""
+    manager = PoolManager(maxsize=connections_per_host, block=False)
+    manager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
+    return manager
+
+
+class _Guarded(HTTPConnection):
+    """Refuses a private peer, and gives the status line and headers together no longer than one read."""
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        if _is_private(sock.getpeername()[0]) and not _names_an_address(self.host):
+            sock.close()
+            raise PictureError(Outcome.REFUSED, "host resolves to a private address")
+        return sock
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        # A time-out holds for each read from the socket; headers that drip in would never meet it.
+        too_late = threading.Event()
+        alarm = threading.Timer(self.timeout or 0, _hang_up, (self.sock, too_late))
+        alarm.daemon = True
+        alarm.start()
+        try:
+            response = super().getresponse()
+        finally:
+            alarm.cancel()
+        if too_late.is_set():  # http.client takes headers that end early for whole ones
+            response.close()
+            raise TimeoutError
+        return response
+
+
+class _GuardedTls(_Guarded, HTTPSConnection):
+    pass
+
+
+class _GuardedPool(HTTPConnectionPool):
+    ConnectionCls = _Guarded
+
+
+class _GuardedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedTls
+
+
+def _hang_up(sock: socket.socket, too_late: threading.Event) -> None:
+    too_late.set()
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # closed already, which is what was wanted
+
+
+def _is_private(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return not (mapped or ip).is_global
+
+
+def _names_an_address(host: str) -> bool:
+    """True for an IP literal or localhost, which someone listed literally."""
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""The object store as the pipeline sees it: a small create-only interface, over a folder or an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.settings import Settings
+
+KEY_MAX_BYTES = 1024  # S3's own limit
+SEGMENT_MAX_BYTES = 255  # a file name's limit
+
+
+class StoreUnavailable(StoreError):
+    """This call failed, another may succeed: 5xx, throttled, timed out, connection lost."""
+
+
+class ObjectMissing(StoreError):
+    """There is no object under this key."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """created: this call made the object. sha256: hex, of the bytes that are under the key now, whoever put them."""
+
+    created: bool
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ObjectHead:
+    """size: bytes. sha256: hex, where the store vouches for one; a listing has only key and size for sure."""
+
+    key: str
+    size: int
+    content_type: str | None = None
+    sha256: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class ObjectStore(Protocol):
+    """Every method may raise StoreUnavailable (this call failed) or StoreError (all will, until someone acts)."""
+
+    def put_if_absent(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> Put:
+        """Create the object, durably, or report what is there; never overwrites. sha256: hex, of body."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes. Raises ObjectMissing."""
+
+    def head(self, key: str) -> ObjectHead | None:
+        """What is known of the object without reading it; None when there is none."""
+
+    def list(self, prefix: str) -> Iterator[ObjectHead]:
+        """Every object whose key starts with prefix, in key order."""
+
+    def uri(self, key: str) -> str:
+        """An address for people and logs."""
+
+    def check(self) -> None:
+        """Raise StoreError, with what to do about it, when this store cannot be used; cheap, leaves nothing behind."""
+
+
+def checked_key(key: str) -> str:
+    """The key itself, when it is one in every store: no empty or dotted segment, no control character, not too long.
+
+    Raises StoreError.
+    """
+    segments = key.split("/")
+    wrong = (
+        any(not segment or segment.startswith(".") for segment in segments)
+        or not key.isprintable()
+        or "\\" in key
+        or len(key.encode()) > KEY_MAX_BYTES
+        or any(len(segment.encode()) > SEGMENT_MAX_BYTES for segment in segments)
+    )
+    if wrong:
+        raise StoreError(f"{key[:80]!r} is no object key", mend="Report it: keys are made from checked ids only.")
+    return key
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """The bucket that BUCKET_NAME names, else the folder DRAENEI_HOME/objects. Connects to nothing yet."""
+    if settings.bucket_name:
+        from luigi_tasks.gateways.s3_store import S3Store
+
+        return S3Store(settings, settings.bucket_name)
+    from luigi_tasks.gateways.folder_store import FolderStore
+
+    return FolderStore(settings.draenei_home / "objects")

@@ -1,0 +1,187 @@
+"""Objects in an S3 bucket: created by conditional PUT with a SHA-256 checksum that the server verifies.
+
+boto3 repeats a PUT whose reply was lost and then reports 412 for our own object, so a 412 is never an error by itself:
+what is there is read back and compared. A server that answers 501 to `If-None-Match` gets HEAD, then PUT: two writers
+at once may then both believe that they created the object. One that ignores the header cannot be told from here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnection
+
+from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.identity import CODE_VERSION, PROJECT
+from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, Put, StoreUnavailable, checked_key
+from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, PutObjectRequestTypeDef
+
+TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+MISSING = {"404", "NoSuchKey", "NotFound"}
+NO_CONDITIONS = {"NotImplemented", "501"}
+# Refused as 4xx although the same call may succeed the next time.
+PASSING = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "SlowDown", "OperationAborted"}
+PASSING_STATUS = {408, 409, 425, 429}
+CONNECTION_LOST = (NoConnection, HTTPClientError, IncompleteReadError)
+MENDS = {
+    "NoSuchBucket": "Create the bucket or correct BUCKET_NAME.",
+    "404": "Create the bucket or correct BUCKET_NAME.",
+    "RequestTimeTooSkewed": "Set this machine's clock.",
+    "ExpiredToken": "Renew the AWS session.",
+    "PermanentRedirect": "Set AWS_DEFAULT_REGION to the bucket's region.",
+    "301": "Set AWS_DEFAULT_REGION to the bucket's region.",
+}
+CREDENTIALS_MEND = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and that they may write here."
+ENDPOINT_MEND = "Check S3_ENDPOINT_URL and the network."
+
+
+class S3Store:
+    """An ObjectStore on a bucket. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, bucket: str) -> None:
+        self.bucket = bucket
+        self._where = f"bucket {bucket} at {settings.s3_endpoint or 'AWS'}"
+        with self._telling("open"):
+            self._client = _client(settings)
+
+    def put_if_absent(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> Put:
+        request: PutObjectRequestTypeDef = {
+            "IfNoneMatch": "*",
+            "Bucket": self.bucket,
+            "Key": checked_key(key),
+            "Body": cast("bytes", body),  # the stubs do not know that botocore takes a bytearray as it is
+            "ContentType": content_type,
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+            "Metadata": dict(metadata),
+        }
+        try:
+            self._client.put_object(**request)
+        except ClientError as problem:
+            if _code(problem) in TAKEN:
+                return Put(created=False, sha256=self._hash_there(key))
+            if _code(problem) not in NO_CONDITIONS:
+                raise self._told(problem, f"put {key}") from None
+            return self._put_without_conditions(request, sha256)
+        except BotoCoreError as problem:
+            raise self._told(problem, f"put {key}") from None
+        return Put(created=True, sha256=sha256)
+
+    def get(self, key: str) -> bytes:
+        with self._telling(f"get {key}"):
+            response = self._client.get_object(Bucket=self.bucket, Key=checked_key(key), ChecksumMode="ENABLED")
+            with contextlib.closing(response["Body"]) as stream:
+                return stream.read()
+
+    def head(self, key: str) -> ObjectHead | None:
+        try:
+            with self._telling(f"head {key}"):
+                said = self._client.head_object(Bucket=self.bucket, Key=checked_key(key), ChecksumMode="ENABLED")
+        except ObjectMissing:
+            return None
+        return ObjectHead(
+            key, said["ContentLength"], said.get("ContentType"), _vouched_sha256(said), said.get("Metadata", {})
+        )
+
+    def list(self, prefix: str) -> Iterator[ObjectHead]:
+        with self._telling(f"list {prefix}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield ObjectHead(entry["Key"], entry["Size"])
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def check(self) -> None:
+        """HEAD of the bucket: reachable, there, and ours to read. A missing right to write shows at the first put."""
+        with self._telling("check"):
+            self._client.head_bucket(Bucket=self.bucket)
+
+    def _put_without_conditions(self, request: PutObjectRequestTypeDef, sha256: str) -> Put:
+        if self.head(request["Key"]) is not None:
+            return Put(created=False, sha256=self._hash_there(request["Key"]))
+        del request["IfNoneMatch"]
+        with self._telling(f"put {request['Key']}"):
+            self._client.put_object(**request)
+        return Put(created=True, sha256=sha256)
+
+    def _hash_there(self, key: str) -> str:
+        there = self.head(key)
+        if there is None:  # 409: another writer is in the middle of it, or it was deleted since
+            raise StoreUnavailable(f"another writer holds {key}", where=self._where)
+        return there.sha256 or hashlib.sha256(self.get(key)).hexdigest()
+
+    @contextlib.contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as problem:
+            raise self._told(problem, doing) from None
+
+    def _told(self, problem: ClientError | BotoCoreError, doing: str) -> StoreError:
+        """Our error for theirs. Only codes and class names are passed on: messages may carry addresses and key ids."""
+        if not isinstance(problem, ClientError):
+            name = type(problem).__name__
+            if isinstance(problem, CONNECTION_LOST):
+                return StoreUnavailable(f"{doing}: {name}", where=self._where, mend=ENDPOINT_MEND)
+            return StoreError(f"{doing}: {name}", where=self._where, mend=CREDENTIALS_MEND)
+        code, status = _code(problem), _status(problem)
+        what = f"{doing}: {code}"
+        if code in MISSING and doing.startswith(("get ", "head ")):
+            return ObjectMissing("there is no such object", where=f"{doing.partition(' ')[2]} in {self._where}")
+        if code in PASSING or status >= 500 or status in PASSING_STATUS:
+            return StoreUnavailable(what, where=self._where)
+        return StoreError(what, where=self._where, mend=MENDS.get(code, CREDENTIALS_MEND))
+
+
+def _client(settings: Settings) -> S3Client:
+    """Credentials from the settings where they are set, else from boto3's own chain."""
+    secret, token = settings.aws_secret_access_key, settings.aws_session_token
+    session = boto3.Session(
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_session_token=token.get_secret_value() if token else None,
+        region_name=settings.aws_default_region,
+        profile_name=settings.aws_profile,
+    )
+    # Some region is needed to sign; a server that is not AWS's does not care which.
+    region = session.region_name or ("us-east-1" if settings.s3_endpoint else None)
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=max(10, settings.upload_concurrency),
+        s3={"addressing_style": "path" if settings.s3_force_path_style else "auto"},
+        request_checksum_calculation="when_required",
+        user_agent_extra=f"{PROJECT}/{CODE_VERSION}",
+    )
+    return session.client("s3", endpoint_url=settings.s3_endpoint, region_name=region, config=config)
+
+
+def _code(problem: ClientError) -> str:
+    return str(problem.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _status(problem: ClientError) -> int:
+    return int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _vouched_sha256(said: HeadObjectOutputTypeDef) -> str | None:
+    """The whole object's SHA-256 in hex. That of a multipart object (`…-3`) is over its parts, so it tells nothing."""
+    encoded = said.get("ChecksumSHA256")
+    if not encoded or "-" in encoded:
+        return None
+    return base64.b64decode(encoded).hex()

@@ -1,0 +1,171 @@
+"""The graph on one page.
+
+Collect ─ Report ─ Remodel ┬ Publish ─ Freeze ─ Model ─ Load ─ Fetch
+                           └ LoadDetails ─ FetchDetails ─ Model
+
+Fetch         search pages of the source → raw zone
+Load          raw zone → raw.* and the ledger
+Model         dbt build: wallpapers and the pending views
+Freeze        pending_uploads → a manifest, the work list of this run
+Publish       download, verify, put once, register
+FetchDetails  tags and uploaders of wallpapers that lack them → raw zone, within the request budget
+LoadDetails   as Load
+Remodel       dbt build again, when uploads or details came in
+Report        summary, contact sheet
+
+A step is complete when its row in ops.steps is. Luigi is for chunks, the database is for items.
+"""
+
+from __future__ import annotations
+
+from luigi_tasks import settings
+from luigi_tasks.domain.progress import Progress
+from luigi_tasks.domain.run import Run
+from luigi_tasks.lifecycle import hold
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps import contact_sheet, fetch, load, model, publish, report, session
+from luigi_tasks.targets import LedgerTarget
+from luigi_tasks.tasks import RunTask
+
+
+class Fetch(RunTask):
+    """Search pages of the source → raw zone."""
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Crawl the query."""
+        return fetch.crawl(own, run, session.checked_store(own), progress)
+
+
+class Load(RunTask):
+    """Raw zone → raw.* and the ledger."""
+
+    def requires(self) -> Fetch:
+        """The pages."""
+        return self.clone(Fetch)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Load the search pages."""
+        return load.load(own, run.key, self.source, "search", session.checked_store(own), progress)
+
+
+class Model(RunTask):
+    """dbt build: wallpapers and the pending views."""
+
+    unit = "nodes"
+
+    def requires(self) -> Load:
+        """The records."""
+        return self.clone(Load)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Build and test every model."""
+        return model.build(own, run.key, "Model", progress)
+
+
+class Freeze(RunTask):
+    """pending_uploads → a manifest."""
+
+    def requires(self) -> Model:
+        """The view."""
+        return self.clone(Model)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Freeze the work list."""
+        return publish.freeze_step(own, run.key)
+
+
+class Publish(RunTask):
+    """Download, verify, put once, register."""
+
+    unit = "images"
+    priority = 10
+
+    def requires(self) -> Freeze:
+        """The manifest."""
+        return self.clone(Freeze)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Publish the manifest's pictures."""
+        return publish.publish(own, run.key, session.checked_store(own), progress).as_dict()
+
+
+class FetchDetails(RunTask):
+    """Tags and uploaders of wallpapers that lack them → raw zone."""
+
+    unit = "details"
+
+    def requires(self) -> Model:
+        """The view that lists them."""
+        return self.clone(Model)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Fetch details, newest wallpaper first, within the budget and the limit."""
+        return fetch.fetch_details(own, run, session.checked_store(own), progress)
+
+
+class LoadDetails(RunTask):
+    """Raw zone → raw.* and the ledger."""
+
+    def requires(self) -> FetchDetails:
+        """The pages."""
+        return self.clone(FetchDetails)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Load the details."""
+        return load.load(own, run.key, self.source, "wallpaper", session.checked_store(own), progress)
+
+
+class Remodel(RunTask):
+    """dbt build again, when uploads or details came in."""
+
+    unit = "nodes"
+
+    def requires(self) -> list[RunTask]:
+        """What may have changed something since Model."""
+        return [self.clone(Publish), self.clone(LoadDetails)]
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Build once more, unless neither an upload's outcome nor a detail came in since Model."""
+        published, loaded = (task.output().result() or {} for task in self.requires())
+        if not published.get("attempts") and not loaded.get("received"):
+            return {"skipped": 1}
+        return model.build(own, run.key, "Remodel", progress)
+
+
+class Report(RunTask):
+    """Summary and contact sheet."""
+
+    def requires(self) -> Remodel:
+        """The tables as they are after this run."""
+        return self.clone(Remodel)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Draw the contact sheet of what the run stored."""
+        return report.backlog(own) | contact_sheet.draw(own, run.key, session.checked_store(own))
+
+
+class Collect(RunTask):
+    """The whole run: everything that a query finds, collected.
+
+    One at a time for a source: a second one exits with 10 and touches nothing.
+    """
+
+    def requires(self) -> Report:
+        """The whole graph, its query spelled out as it shows in the scheduler's page."""
+        return self.clone(Report, query=self.collected_run.query.text)
+
+    def output(self) -> LedgerTarget:
+        """Complete when the report is."""
+        return LedgerTarget(self.collected_run.key, "Report")
+
+    def complete(self) -> bool:
+        """True when the run was collected; else it takes the source's lock, for which it must be the first to be asked.
+
+        Luigi asks the root task before any other, in the process that stays until the end: the place where
+        a second pipeline can still be turned away untouched.
+        """
+        hold(settings.load(), self.collected_run)
+        return bool(super().complete())
+
+    def run(self) -> None:
+        """Nothing is left to do: the graph did it."""

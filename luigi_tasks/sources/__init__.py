@@ -1,0 +1,8 @@
+"""What each source looks like: pure, independent modules that satisfy contract.Source. The catalogue is here."""
+
+from __future__ import annotations
+
+from luigi_tasks.sources import wallhaven
+from luigi_tasks.sources.contract import Source
+
+CATALOGUE: dict[str, Source] = {wallhaven.NAME: wallhaven}

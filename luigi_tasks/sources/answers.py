@@ -1,0 +1,81 @@
+"""Is this an answer? Status first, then content type, then the body; never the other way round."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Mapping
+
+from luigi_tasks.domain.errors import SourceError, SourceRefused, SourceThrottled
+from luigi_tasks.sources.contract import Source
+
+LATER = "Run the same command later."
+PAGE_IN_BETWEEN = "A proxy or the source put a page in between: open the address in a browser."
+REFUSED = "Check WALLHAVEN_API_KEY, and that the source's pages open in a browser from this network."
+DEFAULT_RETRY_AFTER = 30.0
+
+
+class Retry(Exception):
+    """No answer this time, but it may pass. seconds: the wait that the source asks for, None when it asks for none."""
+
+    def __init__(self, cause: SourceError, seconds: float | None = None) -> None:
+        super().__init__(str(cause))
+        self.cause, self.seconds = cause, seconds
+
+
+def judge(source: Source, entity: str, status: int, headers: Mapping[str, str], body: bytes, *, where: str) -> None:
+    """Return for an answer. Raise Retry for what may pass, SourceRefused or SourceError for what will not.
+
+    headers: names lower case. A 200 is an answer only when its body parses as the entity's.
+    """
+    if status == 429:
+        raise Retry(SourceThrottled("429: too many requests", where=where, mend=LATER), retry_after(headers))
+    content_type = headers.get("content-type", "").split(";")[0].strip().lower() or "no content type"
+    is_json = content_type.endswith(("/json", "+json"))
+    if is_json and status in source.ENTITIES[entity].statuses:
+        _parse(source, entity, body, where)
+        return
+    if status in source.ENTITIES[entity].statuses | {200}:
+        raise Retry(SourceError(f"{status} with {content_type} where JSON was due", where=where, mend=PAGE_IN_BETWEEN))
+    if status in {401, 403}:
+        raise SourceRefused(f"{status}: the source refuses us ({content_type})", where=where, mend=REFUSED)
+    if status >= 500 or status == 408:
+        raise Retry(SourceError(f"{status} from the source", where=where, mend=LATER))
+    raise SourceError(f"{status}, which is no answer to this request", where=where)
+
+
+def _parse(source: Source, entity: str, body: bytes, where: str) -> None:
+    try:
+        source.parse(entity, body)
+    except SourceError as problem:
+        raise Retry(SourceError(problem.what, where=where, mend=LATER)) from None
+
+
+def seconds_to_pause(headers: Mapping[str, str], now: float) -> float:
+    """How long nobody should ask, by the source's own count (x-ratelimit-*): 0 while it has requests left.
+
+    now: seconds since the epoch. At most a minute, the length of the window that the source counts in.
+    """
+    if headers.get("x-ratelimit-remaining") != "0":
+        return 0.0
+    reset = number(headers.get("x-ratelimit-reset"), 0.0)
+    return min(max(reset - now if reset else DEFAULT_RETRY_AFTER, 1.0), 60.0)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait after a 429; a Retry-After that is a date counts from the answer's own Date."""
+    asked = headers.get("retry-after", "")
+    try:
+        moments = [email.utils.parsedate_to_datetime(text) for text in (asked, headers.get("date", ""))]
+        return max(0.0, (moments[0] - moments[1]).total_seconds())
+    except (ValueError, TypeError):
+        return number(asked, DEFAULT_RETRY_AFTER)
+
+
+def number(text: str | None, default: float) -> float:
+    """A header's number of seconds, the default when it is missing or no number."""
+    try:
+        found = float(text) if text else default
+    except ValueError:
+        return default
+    return default if math.isnan(found) else max(0.0, found)

@@ -1,0 +1,265 @@
+"""Fetch: source → raw zone. Every response's exact bytes are kept before anything parses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+import tenacity
+
+from luigi_tasks.domain import envelope as envelopes
+from luigi_tasks.domain.envelope import Envelope
+from luigi_tasks.domain.errors import SourceError, SourceRefused, SourceThrottled, SourceUnreachable
+from luigi_tasks.domain.identity import CODE_VERSION
+from luigi_tasks.domain.progress import Progress
+from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways import page_ledger, postgres
+from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.request_budget import RequestBudget
+from luigi_tasks.gateways.source_api import Response, SourceApi
+from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
+from luigi_tasks.sources.contract import Page, Request
+
+# So many details in a row without an answer: the source is down, not the wallpapers.
+FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A page of the raw zone; page has no records for a status other than 200."""
+
+    status: int
+    page: Page
+
+
+class Fetcher:
+    """Obtains the pages of one run: from the ledger, else from the raw zone, else from the source."""
+
+    def __init__(self, settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> None:
+        self.settings, self.run, self.store, self.progress = settings, run, store, progress
+        self.source = CATALOGUE[run.query.source]
+        self.connection = postgres.connect(settings, "draenei-collector fetch")
+        self.budget = RequestBudget(self.connection, run.query.source, settings.wallhaven_rate_per_minute)
+        key = settings.wallhaven_api_key
+        self.api = SourceApi(
+            settings.wallhaven_api_url,
+            {"X-API-Key": key.get_secret_value()} if key else {},
+            settings.http_timeout_seconds,
+            settings.source_page_max_bytes,
+        )
+        self.requests = 0
+        self.used = 0
+
+    def __enter__(self) -> Fetcher:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.api.close()
+        self.connection.close()
+
+    def obtain(self, request: Request) -> Fetched:
+        """The page for a request; asks the source only for what the run does not have yet.
+
+        Raises SourceRefused, SourceThrottled, SourceUnreachable or SourceError; what was answered is kept even then.
+        """
+        packed = self._kept(request)
+        if packed is None:
+            packed = self._ask_until_answered(request)
+        envelope, body = envelopes.unpack(packed)
+        return Fetched(envelope.status, self.source.parse(request.entity, body))
+
+    def _key(self, request: Request, suffix: str = "") -> str:
+        return f"{self.run.raw_prefix}/{request.entity}/{request.page_name}{suffix}.gz"
+
+    def _kept(self, request: Request) -> bytes | None:
+        with self.connection, self.connection.cursor() as cursor:
+            row = page_ledger.find_page(cursor, self.run.key, request.entity, request.page_name)
+        if row:
+            return self.store.get(row.object_key)
+        if self.store.head(self._key(request)) is None:
+            return None
+        # A run that was killed between the object and its row: the object is whole, so it counts.
+        packed = self.store.get(self._key(request))
+        self._enter(envelopes.unpack(packed)[0], self._key(request))
+        return packed
+
+    def _enter(self, envelope: Envelope, key: str) -> None:
+        with self.connection, self.connection.cursor() as cursor:
+            page_ledger.enter_page(cursor, envelope, key)
+
+    def _ask_until_answered(self, request: Request) -> bytes:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Retry),
+            stop=tenacity.stop_after_attempt(self.settings.http_max_attempts),
+            wait=_wait,
+            before_sleep=self._say_why,
+        )
+        try:
+            return retrying(self._ask, request)
+        except tenacity.RetryError as given_up:
+            problem = given_up.last_attempt.exception()
+            assert isinstance(problem, Retry)
+            raise problem.cause from None
+
+    def _ask(self, request: Request) -> bytes:
+        self.used = self.budget.take(self.progress)
+        self.requests += 1
+        try:
+            response = self.api.get(request.path, request.params)
+        except SourceUnreachable as problem:
+            problem.mend = problem.mend or "Is WALLHAVEN_API_URL right, and the network up? Then run the same command."
+            raise Retry(problem) from None
+        return self._keep(request, response)
+
+    def _keep(self, request: Request, response: Response) -> bytes:
+        """Keep what came, then judge it: an answer under the page's name, anything else beside it as evidence."""
+        envelope = self._envelope(request, response)
+        packed = envelopes.pack(envelope, response.body)
+        try:
+            self._obey(response)
+            judge(self.source, request.entity, response.status, response.headers, response.body, where=response.url)
+        except (Retry, SourceError):
+            self._put(self._key(request, f".refused-{envelope.fetched_at:%H%M%S%f}"), packed)
+            raise
+        self._put(self._key(request), packed)
+        self._enter(envelope, self._key(request))
+        return packed
+
+    def _put(self, key: str, packed: bytes) -> None:
+        self.store.put_if_absent(
+            key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={}
+        )
+
+    def _envelope(self, request: Request, response: Response) -> Envelope:
+        return Envelope(
+            run_key=self.run.key,
+            source=self.source.NAME,
+            entity=request.entity,
+            page_name=request.page_name,
+            request={"method": "GET", "path": request.path, "params": dict(request.params)},
+            status=response.status,
+            headers=envelopes.safe_headers(response.headers),
+            fetched_at=response.fetched_at,
+            sha256=envelopes.digest(response.body),
+            body_bytes=len(response.body),
+            code_version=CODE_VERSION,
+        )
+
+    def _obey(self, response: Response) -> None:
+        """The source's own count stands above ours, and all processes hear of it."""
+        throttled = response.status == 429
+        seconds = (
+            retry_after(response.headers)
+            if throttled
+            else seconds_to_pause(response.headers, response.fetched_at.timestamp())
+        )
+        if throttled and seconds > self.settings.http_max_wait_seconds:
+            raise SourceThrottled(
+                f"the source asks to wait {seconds:.0f} s, HTTP_MAX_WAIT_SECONDS allows less",
+                where=response.url,
+                mend=LATER,
+            )
+        if seconds:
+            self.budget.block(seconds)
+
+    def _say_why(self, state: tenacity.RetryCallState) -> None:
+        problem = state.outcome.exception() if state.outcome else None
+        if isinstance(problem, Retry):
+            self.progress.update(0, 0, note=f"attempt {state.attempt_number}: {problem.cause.what}; trying again")
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    problem = state.outcome.exception() if state.outcome else None
+    if isinstance(problem, Retry) and problem.seconds is not None:
+        return problem.seconds
+    return tenacity.wait_exponential_jitter(multiplier=0.5, max=30)(state)
+
+
+def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
+    """Every page of the run's query, until the first page wholly known plus one, or the end.
+
+    Returns pages, records, requests, claimed_total, and why it stopped ('end' or 'known').
+    """
+    with Fetcher(settings, run, store, progress) as fetcher:
+        pages = records = known_pages = 0
+        for page in _walk(fetcher):
+            pages += 1
+            records += len(page.records)
+            progress.update(
+                pages,
+                page.last_number,
+                note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
+            )
+            known_pages += _wholly_known(fetcher, page)
+            if page.is_last or known_pages >= 2:
+                break
+        return {
+            "pages": pages,
+            "records": records,
+            "requests": fetcher.requests,
+            "claimed_total": page.total,
+            "stopped_at": "end" if page.is_last else "known",
+        }
+
+
+def _walk(fetcher: Fetcher) -> Iterator[Page]:
+    source, query = fetcher.source, fetcher.run.query
+    request: Request | None = source.first_request(query)
+    asked: set[str] = set()
+    for _ in range(fetcher.settings.wallhaven_max_pages):
+        if request is None:
+            return
+        if request.page_name in asked:
+            raise SourceError(
+                f"the source's page numbers lead back to {request.page_name}", where=query.key, mend=LATER
+            )
+        asked.add(request.page_name)
+        page = fetcher.obtain(request).page
+        yield page
+        request = source.following_request(query, page)
+    raise SourceError(
+        f"the query has more than {fetcher.settings.wallhaven_max_pages} pages",
+        where=fetcher.run.query.key,
+        mend="Narrow it, or raise WALLHAVEN_MAX_PAGES.",
+    )
+
+
+def _wholly_known(fetcher: Fetcher, page: Page) -> bool:
+    """True when an earlier complete crawl of the query loaded every record of the page, and order makes that final."""
+    if not fetcher.source.newest_first(fetcher.run.query) or not page.records:
+        return False
+    ids = {record_id for record in page.records if (record_id := fetcher.source.record_id(record))}
+    table = fetcher.source.ENTITIES["search"].table
+    with fetcher.connection, fetcher.connection.cursor() as cursor:
+        return page_ledger.count_known(cursor, table, fetcher.run.query.key, sorted(ids)) == len(ids) > 0
+
+
+def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
+    """Details of wallpapers that lack them, newest first, at most DETAILS_PER_RUN.
+
+    Returns how many answered 200 (fetched), 404 (gone), 401 (withheld) or not at all (failed). One that does not
+    answer is left to a later run; three in a row raise the last one's SourceError.
+    """
+    counts = {"fetched": 0, "gone": 0, "withheld": 0, "failed": 0}
+    names = {200: "fetched", 404: "gone", 401: "withheld"}
+    with Fetcher(settings, run, store, progress) as fetcher:
+        with fetcher.connection, fetcher.connection.cursor() as cursor:
+            wanted = page_ledger.ids_without_detail(cursor, settings.details_per_run)
+        failures_in_a_row = 0
+        for done, record_id in enumerate(wanted):
+            try:
+                counts[names[fetcher.obtain(fetcher.source.detail_request(record_id)).status]] += 1
+                failures_in_a_row = 0
+            except (SourceRefused, SourceThrottled):
+                raise
+            except SourceError as problem:
+                counts["failed"] += 1
+                failures_in_a_row += 1
+                progress.update(done, len(wanted), note=f"{record_id}: {problem.what}")
+                if failures_in_a_row >= FAILURES_IN_A_ROW:
+                    raise
+            progress.update(done + 1, len(wanted), note=f"{fetcher.used}/{fetcher.budget.per_minute} per minute")
+        return {**counts, "wanted": len(wanted), "requests": fetcher.requests}

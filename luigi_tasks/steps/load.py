@@ -1,0 +1,103 @@
+"""Load: raw zone → raw.* tables. Rows, quarantine and ledger of a batch of pages in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.envelope import unpack
+from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
+from luigi_tasks.domain.progress import Progress
+from luigi_tasks.gateways import page_ledger, postgres
+from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.page_ledger import PageRow
+from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Source
+from luigi_tasks.sources.validation import RecordCheck
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+PAGES_PER_BATCH = 100
+
+
+@dataclass
+class LoadResult:
+    """Sums over the pages that this call loaded."""
+
+    pages: int = 0
+    received: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    unexpected_fields: list[str] = field(default_factory=list)
+
+    def add(self, page: LoadedPage) -> None:
+        """Count one more page in."""
+        self.pages += 1
+        self.received += page.received
+        self.loaded += page.loaded
+        self.duplicate += page.duplicate
+        self.quarantined += page.quarantined
+        self.unexpected_fields = sorted({*self.unexpected_fields, *page.unexpected_fields})
+
+
+class Loader:
+    """Loads the pages of one entity of one source."""
+
+    def __init__(self, source: Source, entity: str, store: ObjectStore) -> None:
+        self.source, self.entity, self.store = source, entity, store
+        self.check = RecordCheck(source, source.ENTITIES[entity])
+
+    def load_page(self, cursor: Cursor, page: PageRow, batch_id: int) -> LoadedPage:
+        """Put one page's records where they belong. Raises SourceError when the body is not the entity's."""
+        envelope, body = unpack(self.store.get(page.object_key))
+        records = self.source.parse(self.entity, body).records
+        if page_ledger.body_is_loaded(cursor, self.entity, page.body_sha256):
+            loaded = LoadedPage(len(records), 0, len(records), 0)
+        else:
+            good, bad = self._sort(records)
+            page_ledger.copy_records(cursor, self._table, page, envelope, batch_id, good)
+            page_ledger.quarantine_records(cursor, self.source.NAME, page, batch_id, bad)
+            duplicates = len(records) - len(good) - len(bad)
+            loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self._unexpected_fields(records))
+        page_ledger.enter_load(cursor, self.source.NAME, page, envelope, batch_id, loaded)
+        return loaded
+
+    @property
+    def _table(self) -> str:
+        return self.source.ENTITIES[self.entity].table
+
+    def _sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
+        """Good and bad ones; of records that stand on the page twice to the letter, the first."""
+        good: dict[str, GoodRecord] = {}
+        bad: list[BadRecord] = []
+        for position, record in enumerate(records):
+            sorted_record = self.check.sort(position, record)
+            if isinstance(sorted_record, GoodRecord):
+                good.setdefault(sorted_record.payload, sorted_record)
+            else:
+                bad.append(sorted_record)
+        return list(good.values()), bad
+
+    def _unexpected_fields(self, records: tuple[object, ...]) -> frozenset[str]:
+        return frozenset(name for record in records for name in self.check.unexpected_fields(record))
+
+
+def load(
+    settings: Settings, run_key: str, source: str, entity: str, store: ObjectStore, progress: Progress
+) -> dict[str, object]:
+    """Load every page of a run's entity that is not loaded yet; returns the sums as a LoadResult's fields."""
+    loader = Loader(CATALOGUE[source], entity, store)
+    result = LoadResult()
+    while True:
+        with postgres.transaction(settings) as cursor:
+            pages = page_ledger.pages_to_load(cursor, run_key, entity, PAGES_PER_BATCH)
+            if not pages:
+                return asdict(result)
+            batch_id = page_ledger.open_batch(cursor, run_key)
+            batch = [loader.load_page(cursor, page, batch_id) for page in pages]
+        for loaded in batch:
+            result.add(loaded)
+        progress.update(result.pages, result.pages, note=f"{result.received} records")

@@ -1,0 +1,43 @@
+"""Model: dbt build, one at a time, its nodes kept in ops.dbt_nodes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from luigi_tasks.domain.progress import Progress
+from luigi_tasks.gateways import dbt_ledger, dbt_profile, postgres
+from luigi_tasks.gateways.dbt import Dbt
+from luigi_tasks.settings import Settings
+
+
+def build(
+    settings: Settings, run_key: str, step: str, progress: Progress, select: Sequence[str] = ()
+) -> dict[str, object]:
+    """Build the selection, of everything when it is empty. Returns how many nodes ended in which status.
+
+    Raises ModelError naming the node that failed; its history is kept all the same.
+    """
+    folder = settings.draenei_home / "dbt"
+    dbt_profile.write_profile(folder, None)
+    variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
+    with _alone(settings, progress):
+        result = Dbt(variables, folder).build(progress, select)
+    with postgres.transaction(settings) as cursor:
+        dbt_ledger.keep_nodes(cursor, run_key, step, result)
+    result.raise_when_failed()
+    return dict(Counter(node.status for node in result.nodes))
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings, progress: Progress) -> Iterator[None]:
+    connection = postgres.connect(settings, "draenei-collector dbt lock")
+    try:
+        with connection, connection.cursor() as cursor:
+            progress.update(0, 0, note="waiting for another dbt build to end")
+            cursor.execute("select pg_advisory_xact_lock(hashtextextended('draenei-collector dbt', 0))")
+            progress.update(0, 0, note="dbt starts")
+            yield
+    finally:
+        connection.close()

@@ -1,0 +1,96 @@
+"""What stands around a run: a warehouse that is up to date, the lock, the row in ops.runs, the last word."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from luigi_tasks.domain.errors import SettingsError, StoreError
+from luigi_tasks.domain.identity import CODE_VERSION
+from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways import dbt_profile, embedded_postgres, pipeline_lock, postgres, run_ledger
+from luigi_tasks.gateways.objects import ObjectStore, open_store
+from luigi_tasks.settings import Settings, origins
+from luigi_tasks.warehouse import migrate
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def open_warehouse(settings: Settings) -> list[str]:
+    """Start the embedded server when it is the one to use, migrate, write the profile for dbt by hand.
+
+    Returns the names of the migrations that were applied now.
+    """
+    connection = postgres.connect(settings)
+    try:
+        applied = migrate.migrate(connection)
+    finally:
+        connection.close()
+    if settings.embedded and origins().get("draenei_home") != "environment":
+        # A home that only this shell knows would not be found by the next one, so it is not what dbt by hand gets.
+        dbt_profile.write_profile(dbt_profile.REPOSITORY, embedded_postgres.status(settings.draenei_home))
+    return [f"{migration.version:04}_{migration.name}" for migration in applied]
+
+
+class Session:
+    """Holds the lock of a source while its process lives, and settles the runs that it opened."""
+
+    def __init__(self, settings: Settings, source: str) -> None:
+        self.settings = settings
+        self.runs: list[str] = []
+        self._owner = os.getpid()
+        self._lock: Connection = pipeline_lock.take(settings, source)
+
+    def open(self, run: Run) -> None:
+        """Enter a run as running, once. Raises SettingsError when its pictures would mix with a demo's."""
+        if run.key in self.runs:
+            return
+        address = self.settings.wallhaven_api_url
+        with postgres.transaction(self.settings) as cursor:
+            refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address)
+            made_with = run_ledger.Circumstances(CODE_VERSION, self.settings.digest(), address)
+            run_ledger.open_run(cursor, run, made_with, alive=self.runs)
+        self.runs.append(run.key)
+
+    def close(self) -> None:
+        """Settle what is still running as failed and give the lock back; a forked child leaves both alone."""
+        if os.getpid() != self._owner or self._lock.closed:
+            return
+        with postgres.transaction(self.settings) as cursor:
+            for run_key in self.runs:
+                run_ledger.settle_run(cursor, run_key)
+        self._lock.close()
+
+
+def refuse_to_mix(earlier: list[str], address: str) -> None:
+    """Invented wallpapers of a stand-in must not end up beside real ones. Raises SettingsError."""
+    others = [url for url in earlier if _is_local(url) != _is_local(address)]
+    if others and _is_local(address):
+        raise SettingsError(
+            f"the warehouse holds what a real source said, {address} is a stand-in",
+            where=others[0],
+            mend="Set another DRAENEI_HOME, or unset WALLHAVEN_API_URL.",
+        )
+    if others:
+        raise SettingsError(
+            f"the warehouse holds what a stand-in invented, {address} is a real source",
+            where=others[0],
+            mend="Remove the demo's data with `make clean`, or set another DRAENEI_HOME.",
+        )
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+def checked_store(settings: Settings) -> ObjectStore:
+    """The object store, after it was shown that it can be written to. Raises StoreError."""
+    store = open_store(settings)
+    try:
+        store.check()
+    except StoreError as problem:
+        problem.mend = problem.mend or "See `python -m luigi_tasks doctor`."
+        raise
+    return store

@@ -1,0 +1,73 @@
+"""The last word of a run, for people or as a JSON line: seen, new, changed, quarantined, uploaded, what is next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+from luigi_tasks.domain.progress import human_bytes, human_seconds
+from luigi_tasks.gateways import audit_ledger, postgres
+from luigi_tasks.settings import Settings
+
+
+def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
+    """Print the summary of a run to stdout, as one JSON line when DRAENEI_PROGRESS is json."""
+    with postgres.transaction(settings) as cursor:
+        run = audit_ledger.run_row(cursor, run_key) or {}
+        counted = audit_ledger.audit_row(cursor, run_key) if audit_ledger.modelled(cursor) else None
+        steps = audit_ledger.step_results(cursor, run_key)
+        statuses = audit_ledger.upload_statuses(cursor) if counted else {}
+    facts = {**run, **(counted or {}), "collection": statuses}
+    facts["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
+    facts["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
+    as_json = settings.draenei_progress == "json"
+    text = json.dumps({"event": "summary", **facts}, default=str) if as_json else "\n".join(lines(facts))
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """The summary in words; a number that nobody counted yet is left out, never shown as 0."""
+    took = f" in {human_seconds(facts['duration_seconds'])}" if facts.get("duration_seconds") is not None else ""
+    text = [f"Run {facts['run_key']} {facts['state']}{took}"]
+    if facts.get("error"):
+        text.append(_line("error", facts["error"]))
+    if "seen" in facts:
+        text += _counted(facts)
+    if facts["state"] == "succeeded":
+        text.append(_line("next", _next(facts)))
+    else:
+        text.append(_line("next", f"mend it, then: luigi --module luigi_tasks Collect --run-id {facts['run_id']}"))
+    return text
+
+
+def _counted(facts: dict[str, Any]) -> list[str]:
+    claimed = f" of {facts['claimed_total']} that the source claims" if facts["claimed_total"] is not None else ""
+    text = [
+        _line("seen", f"{facts['seen']}{claimed}, {facts['api_calls']} API calls"),
+        _line("new", f"{facts['inserted']}, changed {facts['updated']}, quarantined {facts['quarantined']}"),
+        _line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"),
+    ]
+    if facts["failures"]:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
+        text.append(_line("failed", f"{facts['failures']}: {reasons}"))
+    if facts["pending_after"] is not None:
+        text.append(_line("pending", f"{facts['pending_after']} pictures due now"))
+    text.append(_line("collection", ", ".join(f"{status} {number}" for status, number in facts["collection"].items())))
+    if facts["contact_sheet"]:
+        text.append(_line("pictures", facts["contact_sheet"]))
+    return text
+
+
+def _next(facts: dict[str, Any]) -> str:
+    if facts.get("quarantined"):
+        return "look at the quarantined records: select * from ops.quarantine where state = 'open'"
+    if facts.get("failures"):
+        return "later runs try the failed ones again; `python -m luigi_tasks status` shows which were given up"
+    if facts.get("pending_after"):
+        return "run it again for what is pending (UPLOAD_BATCH_LIMIT, or a source that was down)"
+    return "nothing to mend; leave it to cron (deploy/crontab)"
+
+
+def _line(name: str, value: str) -> str:
+    return f"  {name:<12}{value}"

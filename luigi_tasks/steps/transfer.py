@@ -1,0 +1,113 @@
+"""One picture's way: fetch the bytes, check them, say the intent, put them once, name the outcome.
+
+The one seam where bytes move. Everything that bounds a picture (room for its body, room to decode it) is held here;
+everything that decides which pictures, in what order and how many at once, is in publish.
+"""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+from luigi_tasks.domain.identity import CODE_VERSION
+from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, Verified
+from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
+from luigi_tasks.gateways.objects import ObjectStore, StoreUnavailable
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps.flow import WeightGate
+from luigi_tasks.steps.verify import Limits, verify
+
+SLACK_BYTES = 1 << 20  # a body that much larger than its record says is not asked for twice
+Intend = Callable[[ManifestItem, str], None]
+
+
+class Transfer:
+    """Moves pictures of one run; shared by its threads. Both gates count bytes, against UPLOAD_MEMORY_BYTES each."""
+
+    def __init__(self, settings: Settings, run_key: str, store: ObjectStore, downloader: Downloader) -> None:
+        self._run_key, self._store, self._downloader = run_key, store, downloader
+        self._limits = Limits.of(settings)
+        self._bodies = WeightGate(settings.upload_memory_bytes)
+        self._decoding = WeightGate(settings.upload_memory_bytes)
+
+    def move(self, item: ManifestItem, intend: Intend) -> UploadOutcome:
+        """Store one picture. intend(item, sha256) must have committed the intent when it returns.
+
+        A failure of this picture is an outcome, not an exception. Raises StoreError when the store needs a person and
+        DownloadStopped when the run is stopping: then nothing is to be registered.
+        """
+        begun = time.monotonic()
+        try:
+            return self._with_room(item, intend, begun)
+        except PictureError as problem:
+            return _outcome(item, problem.outcome, begun, reason=problem.reason, http_status=problem.http_status)
+
+    def _with_room(self, item: ManifestItem, intend: Intend, begun: float) -> UploadOutcome:
+        room = item.file_size + SLACK_BYTES
+        while True:
+            try:
+                with self._bodies.hold(room):
+                    return self._checked_and_put(item, intend, begun, room)
+            except NeedsRoom as larger:  # the record's size is wrong: queue again, holding nothing
+                room = max(larger.bytes, 2 * room)
+
+    def _checked_and_put(self, item: ManifestItem, intend: Intend, begun: float, room: int) -> UploadOutcome:
+        download = self._downloader.fetch(item.image_url, expected_bytes=room)
+        verified = verify(download.body, item, self._limits, self._decoding.hold)
+        intend(item, verified.sha256)
+        outcome, reason = self._put(item, download, verified)
+        return _outcome(item, outcome, begun, reason=reason, download=download, verified=verified)
+
+    def _put(self, item: ManifestItem, download: Download, verified: Verified) -> tuple[Outcome, str]:
+        try:
+            put = self._store.put_if_absent(
+                item.s3_key,
+                download.body,
+                content_type=verified.file_type,
+                sha256=verified.sha256,
+                metadata=self._provenance(item, verified.sha256),
+            )
+        except StoreUnavailable as problem:
+            return Outcome.UNSTORED, problem.what
+        if put.sha256 != verified.sha256:
+            return Outcome.CONFLICT, "other bytes are under the key"
+        return Outcome.STORED, ""
+
+    def _provenance(self, item: ManifestItem, sha256: str) -> dict[str, str]:
+        """Where the object comes from, in the printable ASCII that S3 allows in metadata."""
+        known = {
+            "wallhaven-id": item.wallhaven_id,
+            "source-url": item.image_url,
+            "sha256": sha256,
+            "run-key": self._run_key,
+            "code-version": CODE_VERSION,
+        }
+        return {name: quote(value, safe=string.punctuation) for name, value in known.items()}
+
+
+def _outcome(
+    item: ManifestItem,
+    outcome: Outcome,
+    begun: float,
+    *,
+    reason: str,
+    http_status: int | None = None,
+    download: Download | None = None,
+    verified: Verified | None = None,
+) -> UploadOutcome:
+    return UploadOutcome(
+        wallhaven_id=item.wallhaven_id,
+        outcome=outcome,
+        seconds=time.monotonic() - begun,
+        reason=reason,
+        s3_key=item.s3_key if verified else None,
+        sha256=verified.sha256 if verified else None,
+        bytes=len(download.body) if download else None,
+        content_type=verified.file_type if verified else None,
+        width=verified.width if verified else None,
+        height=verified.height if verified else None,
+        flags=verified.flags if verified else (),
+        http_status=download.status if download else http_status,
+    )

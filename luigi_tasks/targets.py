@@ -1,0 +1,33 @@
+"""A Luigi target that is a row of ops.steps: it exists when the step's transaction was committed."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import luigi
+
+from luigi_tasks import settings
+from luigi_tasks.gateways import postgres, run_ledger
+
+
+class LedgerTarget(luigi.Target):
+    """The completion of one step of one run."""
+
+    def __init__(self, run_key: str, step: str) -> None:
+        self.run_key, self.step = run_key, step
+
+    def exists(self) -> bool:
+        """True when the step is complete."""
+        return self.result() is not None
+
+    def result(self) -> dict[str, Any] | None:
+        """What the complete step reported, None when it is not complete."""
+        with postgres.transaction(settings.load()) as cursor:
+            return run_ledger.step_result(cursor, self.run_key, self.step)
+
+    def write(self, started_at: datetime.datetime, result: Mapping[str, object]) -> None:
+        """Enter the step as complete."""
+        with postgres.transaction(settings.load()) as cursor:
+            run_ledger.complete_step(cursor, self.run_key, self.step, started_at, result)

@@ -1,0 +1,131 @@
+"""What every task of the graph shares: its run, its ledger target, its progress, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import cast
+
+import luigi
+from luigi.rpc import RPCError
+
+from luigi_tasks import settings
+from luigi_tasks.domain.errors import PipelineError, SettingsError
+from luigi_tasks.domain.progress import Progress, describe
+from luigi_tasks.domain.run import RUN_ID_FORMAT, Run
+from luigi_tasks.gateways import postgres, run_ledger
+from luigi_tasks.gateways.terminal import progress_for
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.targets import LedgerTarget
+
+SCHEDULER_SECONDS = 1.0
+log = logging.getLogger("luigi-interface")
+
+
+class MinuteParameter(luigi.DateMinuteParameter):
+    """A minute in UTC: 2026-11-21T07:00."""
+
+    date_format = RUN_ID_FORMAT
+
+    def parse(self, text: str) -> datetime.datetime:
+        """The minute. Raises SettingsError, so that a slip of the finger is answered in a line."""
+        try:
+            return cast("datetime.datetime", super().parse(text))
+        except ValueError:
+            raise SettingsError(
+                f"run id {text!r} is not a minute", mend="Write it in UTC, such as 2026-11-21T07:00."
+            ) from None
+
+
+def this_minute() -> datetime.datetime:
+    """Now, in UTC without a zone, cut to the minute."""
+    return datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0, tzinfo=None)
+
+
+class RunTask(luigi.Task):
+    """A task that belongs to one run; its parameters identify the run."""
+
+    source = luigi.ChoiceParameter(default="wallhaven", choices=sorted(CATALOGUE), description="what to collect from")
+    query = luigi.Parameter(default="", description="search text; default: the setting WALLHAVEN_QUERY")
+    run_id = MinuteParameter(default=this_minute(), description="logical time in UTC, such as 2026-11-21T07:00")
+    unit = "pages"
+
+    @property
+    def collected_run(self) -> Run:
+        """The run that the parameters and the settings name. Raises SettingsError for a bad filter."""
+        own = settings.load()
+        query = CATALOGUE[self.source].query(self.query or own.wallhaven_query, own.filters())
+        return Run.at(query, self.run_id)
+
+    def output(self) -> LedgerTarget:
+        """The row of ops.steps that says the task is complete."""
+        return LedgerTarget(self.collected_run.key, self.get_task_family())
+
+    def run(self) -> None:
+        """Do the work, then enter the step as complete."""
+        started_at = datetime.datetime.now(datetime.UTC)
+        with TaskProgress(self) as progress:
+            result = self.work(settings.load(), self.collected_run, progress)
+        self.output().write(started_at, result)
+
+    def work(self, own: settings.Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """What the task does; the numbers it returns are kept with the step."""
+        raise NotImplementedError
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Keep the first error with the run; what is returned stands in the scheduler's page."""
+        message = str(exception) if isinstance(exception, PipelineError) else f"{type(exception).__name__}: {exception}"
+        with postgres.transaction(settings.load()) as cursor:
+            run_ledger.note_error(cursor, self.collected_run.key, f"{self.get_task_family()}: {message}")
+        return message
+
+
+class TaskProgress:
+    """A step's progress on the terminal and, at most a second late, in the central scheduler's page.
+
+    A thread of its own tells the scheduler, so that a slow one holds nobody up and the last word is never left out.
+    """
+
+    def __init__(self, task: RunTask) -> None:
+        self._unit = task.unit
+        self._message: Callable[[str], None] = cast("Callable[[str], None]", task.set_status_message)
+        self._percentage: Callable[[int], None] = cast("Callable[[int], None]", task.set_progress_percentage)
+        self._terminal = progress_for(settings.load().draenei_progress, task.get_task_family(), task.unit)
+        self._started = time.monotonic()
+        self._latest: tuple[int, int, int, str] | None = None
+        self._ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell_on, name="progress", daemon=True)
+
+    def __enter__(self) -> TaskProgress:
+        self._teller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._teller.join(SCHEDULER_SECONDS)
+
+    def update(self, done: int, total: int, *, bytes_done: int = 0, note: str = "") -> None:
+        """Tell the terminal at once, the scheduler within the second."""
+        self._terminal.update(done, total, bytes_done=bytes_done, note=note)
+        self._latest = (done, total, bytes_done, note)
+
+    def _tell_on(self) -> None:
+        told = None
+        while True:
+            ended = self._ended.wait(SCHEDULER_SECONDS)
+            if (latest := self._latest) not in {told, None}:
+                self._tell(*cast("tuple[int, int, int, str]", latest))
+                told = latest
+            if ended:
+                return
+
+    def _tell(self, done: int, total: int, bytes_done: int, note: str) -> None:
+        try:
+            self._message(describe(self._unit, done, total, bytes_done, note, time.monotonic() - self._started))
+            if total:
+                self._percentage(min(100, done * 100 // total))
+        except RPCError as problem:
+            log.debug("the scheduler does not listen: %s", problem)

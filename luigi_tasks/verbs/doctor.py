@@ -1,0 +1,111 @@
+"""doctor: everything a run needs, a line each: ok, or the command that mends it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from urllib.parse import urlsplit
+
+import click
+
+from luigi_tasks import settings
+from luigi_tasks.domain.errors import PipelineError
+from luigi_tasks.domain.progress import human_bytes
+from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres
+from luigi_tasks.gateways.dbt import PROJECT
+from luigi_tasks.gateways.objects import open_store
+from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.warehouse import migrate
+
+LOW_ON_DISK = 1 << 30
+
+
+@click.command(help="Check what a run needs. Exit code 1 when something has to be mended first.")
+def doctor() -> None:
+    """Print a line for each check."""
+    failed = 0
+    for name, check in CHECKS.items():
+        try:
+            click.echo(f"ok    {name:<11}{check(settings.load())}")
+        except PipelineError as problem:
+            failed += 1
+            click.echo(f"MEND  {name:<11}{problem}")
+    sys.exit(1 if failed else 0)
+
+
+def _settings(own: Settings) -> str:
+    found = settings.origins()
+    CATALOGUE["wallhaven"].query(own.wallhaven_query, own.filters())
+    return f"{len(found)} set, the rest at their defaults"
+
+
+def _programs(_: Settings) -> str:
+    if not (PROJECT / "dbt_project.yml").exists():
+        raise PipelineError("dbt_project is missing", where=str(PROJECT), mend="Install the project with `make setup`.")
+    names = ("luigi", "dbt-core", "dbt-postgres")
+    return f"python {sys.version.split()[0]}, " + ", ".join(f"{name} {metadata.version(name)}" for name in names)
+
+
+def _warehouse(own: Settings) -> str:
+    if own.embedded and embedded_postgres.status(own.draenei_home) is None:
+        raise PipelineError("the embedded database is down", mend="Start it: python -m luigi_tasks up")
+    with postgres.transaction(own) as cursor:
+        cursor.execute("select current_setting('server_version'), to_regclass('ops.migrations') is not null")
+        row = cursor.fetchone()
+        assert row is not None
+        if not row[1]:
+            raise PipelineError("the warehouse has no tables yet", mend="Make them: python -m luigi_tasks up")
+        cursor.execute("select coalesce(max(version), 0) from ops.migrations")
+        newest = cursor.fetchone()
+    if newest is None or newest[0] != migrate.available()[-1].version:
+        raise PipelineError("the warehouse is not up to date", mend="Migrate it: python -m luigi_tasks up")
+    return f"PostgreSQL {row[0]}, migration {newest[0]:04}"
+
+
+def _objects(own: Settings) -> str:
+    store = open_store(own)
+    store.check()
+    return store.uri("")
+
+
+def _disk(own: Settings) -> str:
+    folder = own.draenei_home
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < LOW_ON_DISK:
+        raise PipelineError(f"{human_bytes(free)} free", where=str(folder), mend="Make room, or move DRAENEI_HOME.")
+    return f"{human_bytes(free)} free in {folder}"
+
+
+def _source(own: Settings) -> str:
+    address = urlsplit(own.wallhaven_api_url)
+    host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as problem:
+        raise PipelineError(
+            f"no connection: {problem}", where=f"{host}:{port}", mend="Check the network and WALLHAVEN_API_URL."
+        ) from None
+    return f"{host}:{port} answers; pictures from {', '.join(own.wallhaven_image_hosts)}"
+
+
+def _scheduler(_: Settings) -> str:
+    if central_scheduler.answers():
+        return f"luigid answers on {central_scheduler.ADDRESS}:{central_scheduler.PORT}"
+    return "no luigid: runs are scheduled locally (start one: python -m luigi_tasks up --scheduler)"
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    "settings": _settings,
+    "programs": _programs,
+    "disk": _disk,
+    "warehouse": _warehouse,
+    "objects": _objects,
+    "source": _source,
+    "scheduler": _scheduler,
+}

@@ -1,0 +1,26 @@
+"""retry: let the next run try again what failed."""
+
+from __future__ import annotations
+
+import click
+
+from luigi_tasks import settings
+from luigi_tasks.domain.publishing import Outcome
+from luigi_tasks.gateways import postgres, upload_ledger
+
+
+@click.command(help="Let the next run try again pictures that failed or were given up; what is stored stays.")
+@click.option(
+    "--reason",
+    type=click.Choice([str(outcome) for outcome in Outcome if outcome is not Outcome.STORED]),
+    help="Only pictures with this outcome.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many, change nothing.")
+def retry(reason: str | None, dry_run: bool) -> None:
+    """Re-open failed attempts."""
+    with postgres.transaction(settings.load()) as cursor:
+        number = upload_ledger.reopen(cursor, reason)
+        if dry_run:
+            cursor.connection.rollback()
+    verb = "would be tried" if dry_run else "will be tried"
+    click.echo(f"{number} pictures {verb} again by the next run: luigi --module luigi_tasks Collect")

@@ -1,0 +1,99 @@
+"""A run with pictures to publish: a warehouse with a pending list, a server that has them, a folder to put them in."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import threading
+
+from luigi_tasks.domain.publishing import ManifestItem
+from luigi_tasks.domain.run import Query, Run
+from luigi_tasks.gateways import postgres, run_ledger
+from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps.publish import freeze_step
+from tests.conftest import Warehouse
+from tests.image_server import Answer, ImageServer, whole
+from tests.pictures import item
+
+EPOCH = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+PENDING = """
+create schema if not exists draenei_content;
+create table if not exists draenei_content.pending_uploads (
+    wallhaven_id text, image_url text, s3_key text, file_type text, file_size bigint, width integer, height integer,
+    uploaded_at timestamptz
+)
+"""
+# Stands for the rule of the dbt view: whatever is stored is pending no more.
+FORGET_STORED = """
+delete from draenei_content.pending_uploads as p
+using ops.uploads as u where u.wallhaven_id = p.wallhaven_id and u.outcome = 'stored'
+"""
+
+
+class Publishing:
+    """Everything that a publish needs, made on the spot."""
+
+    def __init__(self, warehouse: Warehouse, server: ImageServer) -> None:
+        self.warehouse, self.server = warehouse, server
+        warehouse.rows(PENDING)
+        self.bodies: dict[str, bytes] = {}
+
+    def settings(self, **different: object) -> Settings:
+        """Settings that allow the server's address."""
+        return self.warehouse.settings(**{"wallhaven_image_hosts": (self.server.host,), **different})
+
+    @property
+    def store(self) -> FolderStore:
+        """The folder that these settings mean."""
+        return FolderStore(self.warehouse.home / "objects")
+
+    def offer(self, wallhaven_id: str, body: bytes, answer: Answer | None = None, **different: object) -> ManifestItem:
+        """A pending picture, the later the newer; the server has it, or gives another answer."""
+        path = f"/full/{wallhaven_id}"
+        self.server.answers[path] = answer or whole(body)
+        described = item(body, wallhaven_id=wallhaven_id, url=self.server.url(path), **different)
+        self.bodies[wallhaven_id] = body
+        values = (*vars(described).values(), EPOCH + datetime.timedelta(seconds=len(self.bodies)))
+        marks = ", ".join(["%s"] * len(values))
+        self.warehouse.rows(f"insert into draenei_content.pending_uploads values ({marks})", *values)
+        return described
+
+    def freeze(self, run_id: str, **different: object) -> str:
+        """Open a run and freeze its manifest; the run's key."""
+        run = Run(Query.of("wallhaven", "draenei", {}), run_id)
+        with postgres.transaction(self.settings()) as cursor:
+            run_ledger.open_run(cursor, run, run_ledger.Circumstances("0", "", self.server.host))
+        self.warehouse.rows(FORGET_STORED)
+        freeze_step(self.settings(**different), run.key)
+        return run.key
+
+    def outcomes(self, run_key: str) -> dict[str, str]:
+        """Outcome of every attempt of the run, by wallpaper."""
+        return dict(self.warehouse.rows("select wallhaven_id, outcome from ops.uploads where run_key = %s", run_key))
+
+    def assert_all_stored_once(self) -> None:
+        """Every picture offered: one object with its bytes, one stored row that says so; no intent, no leftover."""
+        rows = self.warehouse.rows(
+            "select wallhaven_id, s3_key, sha256, bytes from ops.uploads where outcome = 'stored'"
+        )
+        assert sorted(row[0] for row in rows) == sorted(self.bodies)
+        for wallhaven_id, key, sha256, size in rows:
+            body = self.bodies[wallhaven_id]
+            assert self.store.get(key) == body
+            assert (sha256, size) == (hashlib.sha256(body).hexdigest(), len(body))
+        assert {head.key for head in self.store.list("")} == {row[1] for row in rows}
+        assert self.warehouse.rows("select * from ops.upload_intents") == []
+        assert list((self.store.root / ".tmp").iterdir()) == []
+
+
+class Watching:
+    """A Progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int, int, str]] = []
+        self._lock = threading.Lock()
+
+    def update(self, done: int, total: int, *, bytes_done: int = 0, note: str = "") -> None:
+        with self._lock:
+            self.told.append((done, total, bytes_done, note))

@@ -1,0 +1,263 @@
+"""Publish against a real warehouse, a real HTTP server and a real folder store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.identity import CODE_VERSION
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.domain.publishing import Outcome, UploadOutcome
+from luigi_tasks.gateways import upload_ledger
+from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.gateways.objects import Put, StoreUnavailable
+from luigi_tasks.steps.contact_sheet import draw
+from luigi_tasks.steps.publish import freeze_step, publish
+from tests.conftest import Warehouse
+from tests.image_server import Request, serving, status, whole
+from tests.integration.publish_fixtures import Publishing, Watching
+from tests.pictures import picture
+
+
+@pytest.fixture
+def publishing(warehouse: Warehouse) -> Iterator[Publishing]:
+    with serving() as server:
+        yield Publishing(warehouse, server)
+
+
+def offer_some(publishing: Publishing, number: int = 6, first: int = 0) -> None:
+    for seed in range(first, first + number):
+        publishing.offer(f"w{seed:05}", picture("PNG" if seed % 3 else "JPEG", seed=seed))
+
+
+def test_freeze_takes_the_newest_first_once_and_up_to_the_limit(publishing: Publishing) -> None:
+    offer_some(publishing, 5)
+    run_key = publishing.freeze("1", upload_batch_limit=3)
+    offer_some(publishing, 2, first=5)
+    assert freeze_step(publishing.settings(), run_key) == {"items": 3}
+    rows = publishing.warehouse.rows("select position, wallhaven_id from ops.manifest_items order by position")
+    assert rows == [(1, "w00004"), (2, "w00003"), (3, "w00002")]
+    assert freeze_step(publishing.settings(upload_batch_limit=0), publishing.freeze("2", upload_batch_limit=0)) == {
+        "items": 0
+    }
+
+
+def test_every_picture_is_stored_once_with_its_row_and_its_provenance(publishing: Publishing) -> None:
+    offer_some(publishing)
+    run_key, watching = publishing.freeze("1"), Watching()
+    totals = publish(publishing.settings(), run_key, publishing.store, watching)
+    publishing.assert_all_stored_once()
+    size = sum(map(len, publishing.bodies.values()))
+    assert (totals.items, totals.open, totals.attempts, totals.stored_bytes) == (6, 0, 6, size)
+    assert totals.as_dict()["outcomes"] == {"stored": 6}
+    assert watching.told[0] == (0, 6, 0, "")
+    assert [told[0] for told in watching.told] == list(range(7))
+    assert watching.told[-1] == (6, 6, size, "")
+    head = publishing.store.head("wallpapers/w00000.jpg")
+    assert head is not None
+    assert head.content_type == "image/jpeg"
+    assert dict(head.metadata) == {
+        "wallhaven-id": "w00000",
+        "source-url": publishing.server.url("/full/w00000"),
+        "sha256": head.sha256,
+        "run-key": run_key,
+        "code-version": CODE_VERSION,
+    }
+    (row,) = publishing.warehouse.rows(
+        "select attempt, content_type, width, height, flags, http_status, started_at <= finished_at"
+        " from ops.uploads where wallhaven_id = 'w00000'"
+    )
+    assert row == (1, "image/jpeg", 64, 40, [], 200, True)
+    assert draw(publishing.settings(), run_key, publishing.store)["drawn"] == 6
+
+
+def test_the_same_run_again_asks_for_nothing_and_changes_nothing(publishing: Publishing) -> None:
+    offer_some(publishing)
+    publishing.offer("gone00", picture(), status(404))
+    run_key = publishing.freeze("1")
+    first = publish(publishing.settings(), run_key, publishing.store, Silent())
+    asked = publishing.server.asked.copy()
+    assert publish(publishing.settings(), run_key, publishing.store, Silent()) == first
+    assert publishing.server.asked == asked
+    assert freeze_step(publishing.settings(), run_key) == {"items": 7}
+
+
+def test_one_pictures_failure_is_its_own(publishing: Publishing) -> None:
+    offer_some(publishing)
+    good = picture(seed=50)
+    publishing.offer("gone00", good, status(404))
+    publishing.offer("blocked", good, status(403))
+    publishing.offer("slow00", good, lambda request: time.sleep(2))
+    publishing.offer("half00", good, whole(good[: len(good) // 2]))
+    publishing.offer("page00", good, whole(b"<html>", "text/html"))
+    publishing.offer("gif000", good, whole(picture("GIF")))
+    publishing.offer("hot000", good, status(429, Retry_After=0))
+    publishing.offer("else00", good, status(302, Location="http://example.test/x"))
+    publishing.offer("odd000", good, file_size=len(good) + 1)
+    run_key = publishing.freeze("1")
+    settings = publishing.settings(upload_concurrency=3, image_timeout_seconds=1)
+    totals = publish(settings, run_key, publishing.store, watching := Watching())
+    assert publishing.outcomes(run_key) == {
+        **{f"w{seed:05}": "stored" for seed in range(6)},
+        "gone00": "gone",
+        "blocked": "unreachable",
+        "slow00": "unreachable",
+        "half00": "corrupt",
+        "page00": "corrupt",
+        "gif000": "refused",
+        "hot000": "throttled",
+        "else00": "refused",
+        "odd000": "stored",
+    }
+    assert (totals.flagged, totals.open, totals.attempts) == (1, 0, 15)
+    assert watching.told[-1][3] == "8 not stored"
+    (blocked,) = publishing.warehouse.rows(
+        "select reason, http_status, s3_key from ops.uploads where wallhaven_id = 'blocked'"
+    )
+    assert blocked == ("blocked: HTTP 403", 403, None)
+
+
+def test_a_later_run_tries_again_and_counts_on(publishing: Publishing) -> None:
+    body = picture()
+    publishing.offer("later0", body, status(500))
+    publish(publishing.settings(), publishing.freeze("1"), publishing.store, Silent())
+    publishing.server.answers["/full/later0"] = whole(body)
+    publish(publishing.settings(), publishing.freeze("2"), publishing.store, Silent())
+    rows = publishing.warehouse.rows("select attempt, outcome from ops.uploads order by attempt")
+    assert rows == [(1, "unreachable"), (2, "stored")]
+    publishing.assert_all_stored_once()
+
+
+def test_other_bytes_under_the_key_are_a_conflict_and_stay(publishing: Publishing) -> None:
+    item = publishing.offer("taken0", picture(seed=1))
+    publishing.store.put_if_absent(item.s3_key, b"other", content_type="image/jpeg", sha256="00" * 32, metadata={})
+    run_key = publishing.freeze("1")
+    publish(publishing.settings(), run_key, publishing.store, Silent())
+    assert publishing.outcomes(run_key) == {"taken0": "conflict"}
+    assert publishing.store.get(item.s3_key) == b"other"
+
+
+def test_a_picture_larger_than_its_record_is_still_stored(publishing: Publishing) -> None:
+    large = picture("PNG") + b"\0" * (3 << 20)
+    publishing.offer("large0", large, file_size=10)
+    run_key = publishing.freeze("1")
+    publish(publishing.settings(), run_key, publishing.store, Silent())
+    assert publishing.warehouse.rows("select outcome, flags, bytes from ops.uploads") == [
+        ("stored", ["file_size", "trailing_bytes"], len(large))
+    ]
+
+
+class Failing(FolderStore):
+    """The folder, until `healthy` puts are done; then every put fails. committed: only once the object is there."""
+
+    def __init__(self, store: FolderStore, problem: StoreError, healthy: int = 0, *, committed: bool = False) -> None:
+        super().__init__(store.root)
+        self.problem, self.committed = problem, committed
+        self.healthy = threading.Semaphore(healthy)
+
+    def put_if_absent(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> Put:
+        fails = not self.healthy.acquire(blocking=False)
+        if fails and not self.committed:
+            raise self.problem
+        put = super().put_if_absent(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+        if fails:
+            raise self.problem
+        return put
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_put_that_was_not_confirmed_keeps_its_intent_until_it_is(publishing: Publishing, committed: bool) -> None:
+    offer_some(publishing, 2)
+    run_key = publishing.freeze("1")
+    failing = Failing(publishing.store, StoreUnavailable("put: SlowDown"), committed=committed)
+    publish(publishing.settings(), run_key, failing, Silent())
+    assert publishing.outcomes(run_key) == {"w00000": "unstored", "w00001": "unstored"}
+    assert len(publishing.warehouse.rows("select * from ops.upload_intents")) == 2
+    publish(publishing.settings(), publishing.freeze("2"), publishing.store, Silent())
+    publishing.assert_all_stored_once()
+
+
+def test_a_store_that_needs_a_person_stops_the_run_and_charges_nobody(publishing: Publishing) -> None:
+    offer_some(publishing, 12)
+    run_key = publishing.freeze("1")
+    failing = Failing(publishing.store, StoreError("put: ExpiredToken", mend="Renew the AWS session."), healthy=3)
+    settings = publishing.settings(upload_concurrency=2)
+    with pytest.raises(StoreError, match="Renew the AWS session"):
+        publish(settings, run_key, failing, Silent())
+    assert set(publishing.outcomes(run_key).values()) == {"stored"}
+    assert len(publishing.outcomes(run_key)) == 3
+    publish(settings, run_key, publishing.store, Silent())
+    publishing.assert_all_stored_once()
+
+
+def test_a_store_that_fails_its_check_stops_before_anything_is_asked_for(publishing: Publishing) -> None:
+    offer_some(publishing, 1)
+    (publishing.warehouse.home).mkdir()
+    (publishing.warehouse.home / "objects").write_text("in the way")
+    with pytest.raises(StoreError):
+        publish(publishing.settings(), publishing.freeze("1"), publishing.store, Silent())
+    assert not publishing.server.asked
+
+
+def test_bytes_in_flight_stay_within_the_setting(publishing: Publishing) -> None:
+    counting, now, peak = threading.Lock(), 0, 0
+
+    def counted(body: bytes):
+        def answer(request: Request) -> None:
+            nonlocal now, peak
+            with counting:
+                now += 1
+                peak = max(peak, now)
+            time.sleep(0.05)
+            with counting:
+                now -= 1
+            whole(body)(request)
+
+        return answer
+
+    for seed in range(12):
+        body = picture("PNG", seed=seed) + b"\0" * (3 << 20)
+        publishing.offer(f"w{seed:05}", body, counted(body))
+    publish(
+        publishing.settings(upload_concurrency=8, upload_memory_bytes=9 << 20),
+        publishing.freeze("1"),
+        publishing.store,
+        Silent(),
+    )
+    publishing.assert_all_stored_once()
+    assert peak == 2, "two pictures of 3 MiB, with 1 MiB of slack each, fit into 9 MiB; three do not"
+
+
+def test_two_at_once_on_one_manifest_store_everything_once(publishing: Publishing) -> None:
+    offer_some(publishing, 10)
+    run_key = publishing.freeze("1")
+    crews = [
+        threading.Thread(target=publish, args=(publishing.settings(), run_key, publishing.store, Silent()))
+        for _ in range(2)
+    ]
+    for crew in crews:
+        crew.start()
+    for crew in crews:
+        crew.join()
+    publishing.assert_all_stored_once()
+    assert len(publishing.warehouse.rows("select * from ops.uploads")) == 10
+
+
+def test_nothing_is_registered_over_a_stored_picture(publishing: Publishing) -> None:
+    offer_some(publishing, 1)
+    run_key = publishing.freeze("1")
+    publish(publishing.settings(), run_key, publishing.store, Silent())
+    connection = publishing.warehouse.connect()
+    try:
+        with connection, connection.cursor() as cursor:
+            late = UploadOutcome("w00000", Outcome.UNREACHABLE, 1.0, reason="timed out")
+            assert upload_ledger.register(cursor, run_key, late) is False
+    finally:
+        connection.close()
+    publishing.assert_all_stored_once()

@@ -1,0 +1,84 @@
+"""The summary's words: true numbers, none that nobody counted, and what to type next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from luigi_tasks.steps.summary import lines
+
+RUN = {
+    "run_key": "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00",
+    "run_id": "2026-11-21T07:00",
+    "state": "succeeded",
+    "error": None,
+    "collection": {},
+    "claimed_total": None,
+    "contact_sheet": None,
+}
+COUNTED = {
+    "duration_seconds": 61.2,
+    "seen": 60,
+    "api_calls": 63,
+    "inserted": 5,
+    "updated": 2,
+    "quarantined": 0,
+    "uploaded": 5,
+    "bytes": 2048,
+    "failures": 0,
+    "failures_by_reason": {},
+    "pending_after": 0,
+}
+
+
+def said(**facts: Any) -> list[str]:
+    """The summary of a counted run."""
+    return lines({**RUN, **COUNTED, "collection": {"stored": 60}, **facts})
+
+
+def test_a_whole_run() -> None:
+    assert said(claimed_total=61, contact_sheet="var/sheet.webp") == [
+        "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 succeeded in 1:01",
+        "  seen        60 of 61 that the source claims, 63 API calls",
+        "  new         5, changed 2, quarantined 0",
+        "  uploaded    5 pictures, 2.0 KiB",
+        "  pending     0 pictures due now",
+        "  collection  stored 60",
+        "  pictures    var/sheet.webp",
+        "  next        nothing to mend; leave it to cron (deploy/crontab)",
+    ]
+
+
+def test_a_run_that_nobody_counted_has_no_numbers() -> None:
+    text = lines({**RUN, "state": "failed", "error": "Fetch: 403: the source refuses us."})
+    assert text == [
+        "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 failed",
+        "  error       Fetch: 403: the source refuses us.",
+        "  next        mend it, then: luigi --module luigi_tasks Collect --run-id 2026-11-21T07:00",
+    ]
+
+
+def test_each_number_that_nobody_counted_is_left_out() -> None:
+    text = "\n".join(said(duration_seconds=None, pending_after=None, claimed_total=None, contact_sheet=None))
+    assert text.startswith(f"Run {RUN['run_key']} succeeded\n")
+    for words in ("pending", "claims", "pictures    ", "failed"):
+        assert words not in text
+
+
+def test_failures_are_told_by_reason() -> None:
+    text = said(failures=3, failures_by_reason={"unreachable": 1, "corrupt": 2})
+    assert "  failed      3: corrupt 2, unreachable 1" in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"quarantined": 1, "failures": 1}, "ops.quarantine"),
+        ({"failures": 1}, "later runs try the failed ones again"),
+        ({"pending_after": 9}, "run it again"),
+        ({}, "nothing to mend"),
+    ],
+)
+def test_the_next_step_fits(facts: dict[str, Any], words: str) -> None:
+    assert words in said(**facts)[-1]
