@@ -11,31 +11,52 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twin import Catalogue, Fault, Twin
 
 RATE_PER_MINUTE = 600
 UPLOADED_BETWEEN_VISITS = 24
+PORT = 18450
+"""The same at every call where it is free: addresses of pictures are part of the records."""
 
 
 def main() -> int:
     """Run the command; its exit code, or 1 when it cannot be started."""
     options = _options()
     from twin.demo import demo_catalogue, demo_faults
-    from twin.server import Twin
 
     catalogue = demo_catalogue(small=options.small)
     for _ in range(_count_visit(options.visits)):
         catalogue.upload(UPLOADED_BETWEEN_VISITS)
-    with Twin(catalogue, faults=demo_faults(), rate_per_minute=RATE_PER_MINUTE) as twin:
+    twin = _started(catalogue, demo_faults())
+    try:
         environment = os.environ | {
             "WALLHAVEN_API_URL": twin.api_url,
             "WALLHAVEN_IMAGE_HOSTS": twin.image_host,
             "WALLHAVEN_RATE_PER_MINUTE": str(RATE_PER_MINUTE),
         }
-        try:
-            return subprocess.run(options.command, env=environment, check=False).returncode
-        except OSError as problem:
-            sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")
-            return 1
+        return subprocess.run(options.command, env=environment, check=False).returncode
+    except OSError as problem:
+        sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")
+        return 1
+    finally:
+        twin.stop()
+
+
+def _started(catalogue: Catalogue, faults: list[Fault], port: int = PORT) -> Twin:
+    """A twin on the port, on any other when it is taken."""
+    from twin.server import Twin
+
+    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, port=port)
+    try:
+        twin.start()
+    except OSError:
+        if port == 0:
+            raise
+        return _started(catalogue, faults, 0)
+    return twin
 
 
 def _options() -> argparse.Namespace:
