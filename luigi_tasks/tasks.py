@@ -106,6 +106,7 @@ class TaskProgress:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._teller.join(SCHEDULER_SECONDS)
+        self._terminal.close()
 
     def update(self, done: int, total: int, *, bytes_done: int = 0, note: str = "") -> None:
         """Tell the terminal at once, the scheduler within the second."""

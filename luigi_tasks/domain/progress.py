@@ -18,6 +18,9 @@ class Silent:
     def update(self, done: int, total: int, *, bytes_done: int = 0, note: str = "") -> None:
         """Say nothing."""
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 def human_bytes(count: float) -> str:
     """49.6 MiB."""

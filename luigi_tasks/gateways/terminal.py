@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from luigi_tasks.domain.progress import Progress, Silent, describe
 
@@ -14,7 +14,14 @@ PLAIN_SECONDS = 30.0
 JSON_SECONDS = 1.0
 
 
-def progress_for(mode: str, step: str, unit: str, stream: TextIO | None = None) -> Progress:
+class Shown(Progress, Protocol):
+    """A Progress that takes up a place on the terminal until it is closed."""
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+
+
+def progress_for(mode: str, step: str, unit: str, stream: TextIO | None = None) -> Shown:
     """The Progress of a step in a mode of the setting DRAENEI_PROGRESS."""
     stream = stream or sys.stderr
     if mode == "auto":
@@ -51,6 +58,9 @@ class Lines:
         facts = {"event": "progress", "step": self.step, "unit": self.unit, "done": done, "total": total}
         return json.dumps({**facts, "bytes": bytes_done, "note": note, "elapsed_seconds": round(elapsed, 1)})
 
+    def close(self) -> None:
+        """Lines stay where they are."""
+
 
 class Bar:
     """A tqdm bar; its postfix carries the bytes and the note."""
@@ -70,3 +80,7 @@ class Bar:
             self._bar.update(max(0, done - self._bar.n))
             if total and done >= total:
                 self._bar.refresh()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()

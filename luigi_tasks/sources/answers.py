@@ -40,7 +40,8 @@ def judge(source: Source, entity: str, status: int, headers: Mapping[str, str], 
     if status in {401, 403}:
         raise SourceRefused(f"{status}: the source refuses us ({content_type})", where=where, mend=REFUSED)
     if status >= 500 or status == 408:
-        raise Retry(SourceError(f"{status} from the source", where=where, mend=LATER))
+        seconds = retry_after(headers) if "retry-after" in headers else None
+        raise Retry(SourceError(f"{status} from the source", where=where, mend=LATER), seconds)
     raise SourceError(f"{status}, which is no answer to this request", where=where)
 
 
@@ -63,7 +64,7 @@ def seconds_to_pause(headers: Mapping[str, str], now: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait after a 429; a Retry-After that is a date counts from the answer's own Date."""
+    """Seconds that an answer asks us to wait; a Retry-After that is a date counts from the answer's own Date."""
     asked = headers.get("retry-after", "")
     try:
         moments = [email.utils.parsedate_to_datetime(text) for text in (asked, headers.get("date", ""))]

@@ -150,13 +150,13 @@ class Fetcher:
 
     def _obey(self, response: Response) -> None:
         """The source's own count stands above ours, and all processes hear of it."""
-        throttled = response.status == 429
+        told_to_wait = response.status == 429 or (response.status >= 500 and "retry-after" in response.headers)
         seconds = (
             retry_after(response.headers)
-            if throttled
+            if told_to_wait
             else seconds_to_pause(response.headers, response.fetched_at.timestamp())
         )
-        if throttled and seconds > self.settings.http_max_wait_seconds:
+        if told_to_wait and seconds > self.settings.http_max_wait_seconds:
             raise SourceThrottled(
                 f"the source asks to wait {seconds:.0f} s, HTTP_MAX_WAIT_SECONDS allows less",
                 where=response.url,

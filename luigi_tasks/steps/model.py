@@ -27,6 +27,7 @@ def build(
     with postgres.transaction(settings) as cursor:
         dbt_ledger.keep_nodes(cursor, run_key, step, result)
     result.raise_when_failed()
+    progress.update(len(result.nodes), len(result.nodes), note="every test passed")
     return dict(Counter(node.status for node in result.nodes))
 
 

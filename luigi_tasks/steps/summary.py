@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import Any, TextIO
 
@@ -20,6 +21,7 @@ def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
         statuses = audit_ledger.upload_statuses(cursor) if counted else {}
     facts = {**run, **(counted or {}), "collection": statuses}
     facts["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
+    facts["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     facts["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
     as_json = settings.draenei_progress == "json"
     text = json.dumps({"event": "summary", **facts}, default=str) if as_json else "\n".join(lines(facts))
@@ -37,17 +39,20 @@ def lines(facts: dict[str, Any]) -> list[str]:
     if facts["state"] == "succeeded":
         text.append(_line("next", _next(facts)))
     else:
-        text.append(_line("next", f"mend it, then: luigi --module luigi_tasks Collect --run-id {facts['run_id']}"))
+        command = f"luigi --module luigi_tasks Collect --query {shlex.quote(facts['query'])} --run-id {facts['run_id']}"
+        text.append(_line("next", f"mend it, then: {command}"))
     return text
 
 
 def _counted(facts: dict[str, Any]) -> list[str]:
     claimed = f" of {facts['claimed_total']} that the source claims" if facts["claimed_total"] is not None else ""
     text = [
-        _line("seen", f"{facts['seen']}{claimed}, {facts['api_calls']} API calls"),
+        _line("seen", f"{facts['seen']}{claimed}, {facts['api_calls']} API answers"),
         _line("new", f"{facts['inserted']}, changed {facts['updated']}, quarantined {facts['quarantined']}"),
         _line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"),
     ]
+    if facts.get("unexpected_fields"):
+        text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps import fetch, load
 from tests.conftest import Warehouse
+from twin import Twin
 
 MINUTE = datetime.datetime(2026, 11, 21, 7, 0)
 MADE_WITH = run_ledger.Circumstances("test", "0" * 64, "http://127.0.0.1/api/v1")
@@ -118,10 +120,22 @@ class Collecting:
             )
 
 
+def pages_asked(twin: Twin) -> list[str]:
+    """The pages that were asked for since the last look."""
+    asked = [request.params["page"] for request in twin.api_calls()]
+    twin.clear_requests()
+    return asked
+
+
+def ledger(collecting: Collecting) -> list[tuple[Any, ...]]:
+    """Every page that the ledger knows, with its object."""
+    return collecting.warehouse.rows(
+        "select page_name, status, body_sha256, body_bytes, object_key, run_key from ops.pages order by page_id"
+    )
+
+
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     """True as soon as it holds, False when it does not within so many seconds."""
-    import time
-
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

@@ -1,4 +1,4 @@
-"""dbt as a child: its failures name the node, it ends with its parent, it sees no secret, and it finds the warehouse."""
+"""dbt as a child: its failures name the node, it ends with its parent, sees no secret, and finds the warehouse."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def project(tmp_path: Path) -> Path:
     """A tiny dbt project: a good model, one that fails, one that is slow, and a test that fails."""
     root = tmp_path / "project"
     (root / "models").mkdir(parents=True)
-    (root / "dbt_project.yml").write_text("name: tiny\nversion: '1'\nprofile: draenei\nmodel-paths: [models]\n")
+    (root / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nconfig-version: 2\nprofile: draenei\n")
     models = {
         "good": "select null::integer as id",
         "after_good": "select id from {{ ref('good') }}",
         "broken": "select 1 / 0 as id",
-        "slow": "{{ config(materialized='table') }} select pg_sleep(60) as id",
+        "slow": "{{ config(materialized='table') }} select 1 as id from pg_sleep(60)",
     }
     for name, sql in models.items():
         (root / "models" / f"{name}.sql").write_text(sql)
@@ -98,20 +98,20 @@ def test_a_selection_of_nothing_is_a_failure_not_a_success(dbt: Dbt) -> None:
 
 
 def test_dbt_ends_with_a_killed_parent_and_knows_no_secret(dbt: Dbt, warehouse: Warehouse) -> None:
-    secrets = {
-        name: "canary-7f3a"
-        for name in ("WALLHAVEN_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    }
+    secret = ("WALLHAVEN_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    secrets = dict.fromkeys(secret, "canary-7f3a")
     parent = subprocess.Popen(
         [sys.executable, "-c", BUILDS_IN_A_CHILD, str(dbt.folder), str(dbt.project)],
         cwd=REPOSITORY,
         env={**os.environ, **warehouse.environ, **secrets, "PGSSLMODE": "prefer"},
     )
     with parent:
-        assert wait_until(lambda: warehouse.rows(SLEEPING) == [(1,)], 30)
-        (child,) = psutil.Process(parent.pid).children()
-        environ, command = child.environ(), child.cmdline()
+        asleep = wait_until(lambda: parent.poll() is not None or warehouse.rows(SLEEPING) == [(1,)], 30)
+        children = psutil.Process(parent.pid).children()
+        environ, command = children[0].environ(), children[0].cmdline()
         parent.send_signal(signal.SIGKILL)
+        assert asleep
+        (child,) = children
         assert wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 3)
         assert wait_until(lambda: warehouse.rows(SLEEPING) == [(0,)], 4), "its backend ends too, and its locks"
     assert "canary" not in str(environ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,9 @@ from tests.integration.embedded_postgres_probes import (
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    with stopped_afterwards(tmp_path / "home") as home:
+def home() -> Iterator[Path]:
+    # pytest's own folders have names so long that the socket could not stay in the home.
+    with tempfile.TemporaryDirectory(prefix="home-") as folder, stopped_afterwards(Path(folder) / "home") as home:
         yield home
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,9 @@ from tests.integration.embedded_postgres_probes import (
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    with stopped_afterwards(tmp_path / "home") as home:
+def home() -> Iterator[Path]:
+    # pytest's own folders have names so long that the socket could not stay in the home.
+    with tempfile.TemporaryDirectory(prefix="home-") as folder, stopped_afterwards(Path(folder) / "home") as home:
         yield home
 
 

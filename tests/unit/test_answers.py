@@ -101,10 +101,11 @@ def test_retry_after_is_read(headers: dict[str, str], seconds: float) -> None:
     assert isinstance(throttled.value.cause, SourceThrottled)
 
 
-def test_only_a_429_says_how_long_to_wait() -> None:
+@pytest.mark.parametrize(("headers", "seconds"), [({"retry-after": "28"}, 28.0), ({}, None)])
+def test_a_source_that_is_down_may_say_for_how_long(headers: dict[str, str], seconds: float | None) -> None:
     with pytest.raises(Retry) as broken:
-        judge(wallhaven, "search", 503, {"retry-after": "28"}, HTML, where=WHERE)
-    assert broken.value.seconds is None
+        judge(wallhaven, "search", 503, headers, HTML, where=WHERE)
+    assert broken.value.seconds == seconds
 
 
 @pytest.mark.parametrize(

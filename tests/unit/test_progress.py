@@ -143,7 +143,7 @@ def test_a_terminal_gets_a_bar(mode: str) -> None:
         time.sleep(0.12)
         bar.update(2, 3, note="a note alone")
         bar.update(3, 3, bytes_done=4096, note="done")
-        del bar
+        bar.close()
     reader.join(10)
     os.close(ours)
     text = shown.decode()

@@ -11,6 +11,7 @@ from luigi_tasks.steps.summary import lines
 RUN = {
     "run_key": "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00",
     "run_id": "2026-11-21T07:00",
+    "query": "blue draenei",
     "state": "succeeded",
     "error": None,
     "collection": {},
@@ -40,7 +41,7 @@ def said(**facts: Any) -> list[str]:
 def test_a_whole_run() -> None:
     assert said(claimed_total=61, contact_sheet="var/sheet.webp") == [
         "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 succeeded in 1:01",
-        "  seen        60 of 61 that the source claims, 63 API calls",
+        "  seen        60 of 61 that the source claims, 63 API answers",
         "  new         5, changed 2, quarantined 0",
         "  uploaded    5 pictures, 2.0 KiB",
         "  pending     0 pictures due now",
@@ -55,7 +56,8 @@ def test_a_run_that_nobody_counted_has_no_numbers() -> None:
     assert text == [
         "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 failed",
         "  error       Fetch: 403: the source refuses us.",
-        "  next        mend it, then: luigi --module luigi_tasks Collect --run-id 2026-11-21T07:00",
+        "  next        mend it, then: luigi --module luigi_tasks Collect --query 'blue draenei'"
+        " --run-id 2026-11-21T07:00",
     ]
 
 
@@ -69,6 +71,10 @@ def test_each_number_that_nobody_counted_is_left_out() -> None:
 def test_failures_are_told_by_reason() -> None:
     text = said(failures=3, failures_by_reason={"unreachable": 1, "corrupt": 2})
     assert "  failed      3: corrupt 2, unreachable 1" in text
+
+
+def test_fields_that_the_schema_does_not_know_are_reported() -> None:
+    assert "  notice      fields that the schema does not know: blurhash" in said(unexpected_fields=["blurhash"])
 
 
 @pytest.mark.parametrize(
