@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import luigi
 import luigi.rpc
@@ -63,7 +64,7 @@ def _take_over(run: Run) -> None:
     if where.local_scheduler:
         return
     url = where.scheduler_url or f"http://{where.scheduler_host}:{where.scheduler_port}/"
-    scheduler = luigi.rpc.RemoteScheduler(url)
+    scheduler: Any = luigi.rpc.RemoteScheduler(url)
     for task_id, task in scheduler.task_list(status="RUNNING", upstream_status="").items():
         if (task["params"].get("source"), task["params"].get("run_id")) == (run.query.source, run.run_id):
             scheduler.add_task(worker=task["worker_running"], task_id=task_id, status="FAILED", expl="it was killed")

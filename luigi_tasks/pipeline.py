@@ -18,6 +18,9 @@ A step is complete when its row in ops.steps is. Luigi is for chunks, the databa
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterable
+
 from luigi_tasks import settings
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -79,6 +82,10 @@ class Publish(RunTask):
 
     unit = "images"
     priority = 10
+
+    def process_resources(self) -> dict[str, int]:
+        """One at a time for a source, also when a backfill with several workers has more than one run at hand."""
+        return {f"publish {self.source}": 1}
 
     def requires(self) -> Freeze:
         """The manifest."""
@@ -166,6 +173,12 @@ class Collect(RunTask):
         """
         hold(settings.load(), self.collected_run)
         return bool(super().complete())
+
+    @classmethod
+    def bulk_complete(cls, minutes: Iterable[datetime.datetime]) -> list[datetime.datetime]:
+        """Of some minutes those whose run is collected: how Luigi's RangeByMinutes finds what a backfill has to do."""
+        session.open_warehouse(settings.load())
+        return [minute for minute in minutes if cls(run_id=minute).output().exists()]
 
     def run(self) -> None:
         """Nothing is left to do: the graph did it."""

@@ -173,6 +173,7 @@ class Settings(BaseSettings):
 
 
 SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+SECRETS.add("aws_access_key_id")  # no secret by itself, but no log needs it
 
 
 class LuigiConfigSource(PydanticBaseSettingsSource):

@@ -42,7 +42,10 @@ create index if not exists wallpapers_by_attempts on {{ this }} (upload_status, 
 where upload_status in ('retrying', 'given_up')
 {%- endmacro -%}
 
-{#- Where an original is kept. Null for a type that no object of ours has. -#}
+{#- Where an original is kept. A type that nobody knows gets a key too: the uploader then refuses it, visibly. -#}
 {%- macro object_key(wallhaven_id, file_type) -%}
-'wallpapers/' || {{ wallhaven_id }} || case {{ file_type }} when 'image/jpeg' then '.jpg' when 'image/png' then '.png' end
+'wallpapers/' || {{ wallhaven_id }} || '.' || case {{ file_type }}
+    when 'image/jpeg' then 'jpg'
+    else regexp_replace(split_part({{ file_type }}, '/', 2), '[^a-z0-9]', '', 'g')
+end
 {%- endmacro -%}

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from luigi_tasks.gateways.embedded_postgres import Server
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # libpq tries the hosts in turn and reports each, so dbt's own error message ends in the command that mends it.
 WHEN_DOWN = "/the embedded database is down: start it with `python -m luigi_tasks up`"
 
-TEMPLATE = """\
-# Written by `python -m luigi_tasks up`; PG* variables stand above it. Holds a password: readable by you alone.
-draenei:
-  target: warehouse
-  outputs:
-    warehouse:
-      type: postgres
-      host: "{{{{ env_var('PGHOST', {host}) }}}}"
-      port: "{{{{ env_var('PGPORT', '{port}') | as_number }}}}"
-      user: "{{{{ env_var('PGUSER', '{user}') }}}}"
-      password: "{{{{ env_var('PGPASSWORD', '{password}') }}}}"
-      dbname: "{{{{ env_var('PGDATABASE', '{dbname}') }}}}"
-      schema: draenei_content
-      threads: 4
-      connect_timeout: 10
-"""
+HEAD = (
+    "# Written by `python -m luigi_tasks up`; PG* variables stand above it. It holds a password.\n"
+)
 
 
-def write_profile(folder: Path, server: Server | None) -> Path:
-    """Write folder/profiles.yml, 0600 and all at once; the embedded server's address is what holds without PG*."""
-    host = f"{server.host},{WHEN_DOWN}" if server else WHEN_DOWN
-    text = TEMPLATE.format(
-        host=json.dumps(host).replace('"', "'"),
-        port=server.port if server else 5432,
-        user=server.user if server else "draenei",
-        password=server.password if server else "",
-        dbname=server.dbname if server else "draenei",
-    )
+def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: bool = True) -> Path:
+    """Write folder/profiles.yml, 0600 and all at once.
+
+    address: what holds without PG* in the environment, under their names; None: nothing does.
+    embedded: it is the embedded server's, so that an error message may say how to start it.
+    """
+    text = HEAD + yaml.safe_dump(_profile(address or {}, embedded), sort_keys=False, width=1000)
     folder.mkdir(parents=True, exist_ok=True)
     path, temporary = folder / "profiles.yml", folder / f".profiles.yml.{os.getpid()}"
     if path.exists() and path.read_text() == text:
@@ -49,3 +33,24 @@ def write_profile(folder: Path, server: Server | None) -> Path:
         file.write(text)
     temporary.replace(path)
     return path
+
+
+def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:
+    hosts = ",".join(filter(None, (address.get("PGHOST"), WHEN_DOWN if embedded else None)))
+    warehouse = {
+        "type": "postgres",
+        "host": _unless_set("PGHOST", hosts),
+        "port": _unless_set("PGPORT", address.get("PGPORT", "5432"), " | as_number"),
+        "user": _unless_set("PGUSER", address.get("PGUSER", "draenei")),
+        "password": _unless_set("PGPASSWORD", address.get("PGPASSWORD", "")),
+        "dbname": _unless_set("PGDATABASE", address.get("PGDATABASE", "draenei")),
+        "schema": "draenei_content",
+        "threads": 4,
+        "connect_timeout": 10,
+    }
+    return {"draenei": {"target": "warehouse", "outputs": {"warehouse": warehouse}}}
+
+
+def _unless_set(name: str, value: str, cast: str = "") -> str:
+    """dbt reads these as Jinja, whose string literals are Python's."""
+    return f"{{{{ env_var('{name}', {value!r}){cast} }}}}"

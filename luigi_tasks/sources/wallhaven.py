@@ -96,7 +96,7 @@ def parse(entity: str, body: bytes) -> Page:
     if not isinstance(data, list) or not isinstance(meta, dict):
         raise SourceError("the listing has no list `data` or no object `meta`")
     number, last_number, total = (_count(meta, name) for name in ("current_page", "last_page", "total"))
-    if not data and number < last_number:
+    if not data and total and number <= last_number:
         raise SourceError(f"page {number} of {last_number} is empty though the source claims {total} records")
     return Page(tuple(data), number, last_number, total)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import dbt_profile, embedded_postgres, pipeline_lock, postgres, run_ledger
+from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.settings import Settings, origins
 from luigi_tasks.warehouse import migrate
@@ -28,10 +28,23 @@ def open_warehouse(settings: Settings) -> list[str]:
         applied = migrate.migrate(connection)
     finally:
         connection.close()
-    if settings.embedded and origins().get("draenei_home") != "environment":
-        # A home that only this shell knows would not be found by the next one, so it is not what dbt by hand gets.
-        dbt_profile.write_profile(dbt_profile.REPOSITORY, embedded_postgres.status(settings.draenei_home))
+    _write_profile_for_dbt_by_hand(settings)
     return [f"{migration.version:04}_{migration.name}" for migration in applied]
+
+
+def _write_profile_for_dbt_by_hand(settings: Settings) -> None:
+    """profiles.yml beside dbt_project says what .env, luigi.cfg and the defaults say.
+
+    What only this shell knows would not be known by the next one, so it is not written.
+    """
+    repository = dbt_profile.REPOSITORY
+    if not os.access(repository, os.W_OK):  # an installation for several users: ~/.dbt is theirs to fill
+        return
+    deciding = origins().get("draenei_home" if settings.embedded else "pghost", "default")
+    if deciding != "environment":
+        dbt_profile.write_profile(repository, postgres.address(settings), embedded=settings.embedded)
+    elif not (repository / "profiles.yml").exists():
+        dbt_profile.write_profile(repository, None)
 
 
 class Session:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import psutil
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import dbt_ledger, postgres
 from luigi_tasks.gateways.dbt import BuildResult, Dbt, NodeResult
 from luigi_tasks.gateways.dbt_profile import write_profile
+from luigi_tasks.gateways.postgres import embedded_address
 from tests.conftest import REPOSITORY, Warehouse
 from tests.integration.core_fixtures import Collecting, Notes, wait_until
 
@@ -137,7 +139,7 @@ def test_dbt_by_hand_says_how_to_start_the_embedded_server_and_obeys_pg_variable
     warehouse: Warehouse, project: Path, tmp_path: Path
 ) -> None:
     down = replace(warehouse.server, port=1)
-    write_profile(tmp_path / "profiles", down)
+    write_profile(tmp_path / "profiles", embedded_address(down))
     said = debug(project, tmp_path / "profiles", {})
     assert "the embedded database is down: start it with `python -m luigi_tasks up`" in said
     assert down.password not in said
@@ -145,15 +147,15 @@ def test_dbt_by_hand_says_how_to_start_the_embedded_server_and_obeys_pg_variable
 
 
 def test_dbt_by_hand_finds_the_embedded_server(warehouse: Warehouse, project: Path, tmp_path: Path) -> None:
-    write_profile(tmp_path / "profiles", replace(warehouse.server, dbname=warehouse.dbname))
+    write_profile(tmp_path / "profiles", embedded_address(replace(warehouse.server, dbname=warehouse.dbname)))
     assert "All checks passed" in debug(project, tmp_path / "profiles", {})
 
 
 def test_the_profile_is_private_and_written_only_when_it_changes(warehouse: Warehouse, tmp_path: Path) -> None:
-    path = write_profile(tmp_path / "dbt", warehouse.server)
+    path = write_profile(tmp_path / "dbt", embedded_address(warehouse.server))
     assert path.stat().st_mode & 0o777 == 0o600
     before = path.stat().st_ino
-    assert write_profile(tmp_path / "dbt", warehouse.server).stat().st_ino == before
+    assert write_profile(tmp_path / "dbt", embedded_address(warehouse.server)).stat().st_ino == before
     assert write_profile(tmp_path / "dbt", None).stat().st_ino != before
     assert [file.name for file in path.parent.iterdir()] == ["profiles.yml"]
     assert yaml.safe_load(path.read_text())["draenei"]["outputs"]["warehouse"]["type"] == "postgres"
@@ -185,3 +187,12 @@ def test_a_build_is_good_only_when_both_the_exit_code_and_every_node_are() -> No
         BuildResult("i", (good,), 1, "").raise_when_failed()
     with pytest.raises(ModelError, match="dbt test b failed and 1 more: Got 3 results"):
         BuildResult("i", (good, bad, node("model.t.c", "error")), 0, "").raise_when_failed()
+
+
+@pytest.mark.parametrize("password", ["plain", 'it\'s "quoted" \\ {% é {{ x }} : #'])
+def test_any_password_comes_through_yaml_and_jinja(password: str, tmp_path: Path) -> None:
+    path = write_profile(tmp_path, {"PGHOST": "db", "PGPASSWORD": password}, embedded=False)
+    outputs = yaml.safe_load(path.read_text())["draenei"]["outputs"]["warehouse"]
+    render = jinja2.Environment(autoescape=False).from_string
+    assert render(outputs["password"]).render(env_var=lambda _name, default: default) == password
+    assert render(outputs["host"]).render(env_var=lambda _name, default: default) == "db"

@@ -164,6 +164,8 @@ def test_an_empty_page_is_an_answer_at_the_end_only() -> None:
     assert wallhaven.parse("search", body([], current_page=4, last_page=3, total=70)).is_last
     with pytest.raises(SourceError, match="page 2 of 3 is empty though the source claims 70"):
         wallhaven.parse("search", body([], current_page=2, last_page=3, total=70))
+    with pytest.raises(SourceError, match="page 1 of 1 is empty though the source claims 12"):
+        wallhaven.parse("search", body([], current_page=1, last_page=1, total=12))
 
 
 @pytest.mark.parametrize(
