@@ -12,9 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # libpq tries the hosts in turn and reports each, so dbt's own error message ends in the command that mends it.
 WHEN_DOWN = "/the embedded database is down: start it with `python -m luigi_tasks up`"
 
-HEAD = (
-    "# Written by `python -m luigi_tasks up`; PG* variables stand above it. It holds a password.\n"
-)
+HEAD = "# Written by `python -m luigi_tasks up`; PG* variables stand above it. It holds a password.\n"
 
 
 def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: bool = True) -> Path:
