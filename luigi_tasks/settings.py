@@ -188,7 +188,7 @@ class LuigiConfigSource(PydanticBaseSettingsSource):
     @staticmethod
     def _section() -> dict[str, str]:
         parser = configparser.ConfigParser(interpolation=None)
-        parser.read(os.environ.get("LUIGI_CONFIG_PATH", "luigi.cfg"))
+        parser.read(["luigi.cfg", os.environ.get("LUIGI_CONFIG_PATH", "")])
         return dict(parser["draenei"]) if parser.has_section("draenei") else {}
 
 

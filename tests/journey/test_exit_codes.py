@@ -45,7 +45,7 @@ def test_a_source_that_gives_no_answer_is_an_error(pipeline: Pipeline, name: str
     assert ended.returncode == 30
     say_what_failed(pipeline, ended.stderr, "Fetch", words)
     assert f"Run {pipeline.value('select run_key from ops.runs')} failed" in ended.stdout
-    assert f"luigi --module luigi_tasks Collect --run-id {RUN}" in ended.stdout
+    assert f"luigi --module luigi_tasks Collect --query draenei --run-id {RUN}" in ended.stdout
     assert pipeline.count("ops.pages") == 0
     assert pipeline.objects("raw").keys() == {key for key in pipeline.objects("raw") if ".refused-" in key} != set()
 

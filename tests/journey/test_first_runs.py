@@ -65,7 +65,7 @@ def assert_summary_and_audit(pipeline: Pipeline, said: str) -> None:
     assert audit["duration_seconds"] > 0
     assert len(pipeline.twin.api_calls()) == 105
     assert re.search(r"^Run wallhaven/draenei-\w{8}/2026-11-21T07:00 succeeded in \d+:\d\d$", said, re.M)
-    assert "seen        100 of 100 that the source claims, 105 API calls" in said
+    assert "seen        100 of 100 that the source claims, 105 API answers" in said
     assert "new         100, changed 0, quarantined 0" in said
     assert f"uploaded    100 pictures, {size / 1024:.1f} KiB" in said
     assert "collection  stored 100" in said
