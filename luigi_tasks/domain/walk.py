@@ -141,7 +141,7 @@ class Walk:
         if read.number == 1 or not self._stretches[-1].started or read.ids & self._stretches[-1].ids:
             return True
         before = self._accepted
-        return before is self._reads[-2] and before.number == read.number - 1 and _nothing_moved(before, read)
+        return before is not None and before.number == read.number - 1 and _nothing_moved(before, read)
 
     def _break(self, read: Read) -> None:
         self._gaps.append(Gap(self._stretches[-1].end, max(read.positions, default=None) if read.in_order else None))

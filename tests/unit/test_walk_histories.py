@@ -59,8 +59,13 @@ class Listing:
                 doomed = self.positions()
                 del self.order[doomed[int(where * (len(doomed) - 1))]]
                 self.deleted += 1
-        elif what == "wait":
+        elif what == "pause":
             self.now += SECOND * amount * 60
+        elif what == "swap":  # while the process was away: no total tells it
+            amount = min(amount, len(self.order))
+            self.happen("delete", amount, where / 2)
+            self.happen("late", amount, where)
+            self.happen("pause", 5, 0)
 
     def _add(self, amount: int, moment: datetime.datetime) -> None:
         for _ in range(amount):
@@ -168,6 +173,7 @@ def check(crawl: Crawl, certificate: Certificate) -> None:
         if interval.to_end:
             assert any(one.is_last for one in crawl.kept)
     assert crawl.always_there is not None
+    event(f"{min(2, len(certificate.gaps))} gaps")
     if crawl.masked:
         event("masked")
         return
@@ -178,15 +184,27 @@ def check(crawl: Crawl, certificate: Certificate) -> None:
         assert claimed == crawl.always_there, "nothing is left out of a complete certificate"
 
 
-amounts = st.sampled_from([1, 1, 2, 3, 7])
-places = st.floats(0, 1)
-changes = st.tuples(st.sampled_from(["upload", "delete", "late", "wait", "crash"]), amounts, places)
-growth = st.tuples(st.sampled_from(["upload", "upload", "delete", "crash"]), amounts, places)
+CHANGES = ["upload", "delete", "late", "pause", "swap", "crash"]
+GROWTH = ["upload", "upload", "delete", "crash"]
+AMOUNTS = [1, 1, 2, 3, 7]
 
 
-def histories(events: st.SearchStrategy[Event]) -> st.SearchStrategy[list[list[Event]]]:
-    """What happens before each read: mostly nothing."""
-    return st.lists(st.one_of(st.just([]), st.lists(events, max_size=3)), max_size=60)
+def histories(kinds: list[str]) -> st.SearchStrategy[list[list[Event]]]:
+    """What happens before each read: mostly nothing, or a storm."""
+    events = st.tuples(st.sampled_from(kinds), st.sampled_from(AMOUNTS), st.floats(0, 1))
+    calm = st.lists(st.one_of(st.just([]), st.lists(events, max_size=3)), max_size=60)
+    return st.one_of(calm, st.builds(_storm, st.just(kinds), st.integers(0, 1 << 32), st.sampled_from([0.2, 0.6, 1])))
+
+
+def _storm(kinds: list[str], seed: int, fury: float) -> list[list[Event]]:
+    dice = Random(seed)
+    loved = dice.choice([kinds, ["delete", *kinds], ["delete", "delete", "upload", "upload", "delete"]])
+    return [
+        [(dice.choice(loved), dice.choice(AMOUNTS), dice.random() ** 3) for _ in range(dice.randint(1, 3))]
+        if dice.random() < fury
+        else []
+        for _ in range(dice.randint(20, 120))
+    ]
 
 
 def world(seed: int, size: int, history: list[list[Event]]) -> World:
@@ -198,7 +216,7 @@ def world(seed: int, size: int, history: list[list[Event]]) -> World:
 
 
 @many
-@given(st.integers(0, 999), st.integers(0, 40), histories(changes), st.integers(1, 4))
+@given(st.integers(0, 999), st.integers(0, 90), histories(CHANGES), st.integers(1, 4))
 def test_what_a_certificate_claims_was_seen(seed: int, size: int, history: list[list[Event]], runs: int) -> None:
     source = world(seed, size, history)
     for _ in range(runs):
@@ -208,7 +226,7 @@ def test_what_a_certificate_claims_was_seen(seed: int, size: int, history: list[
 
 
 @many
-@given(st.integers(0, 999), st.integers(0, 40), histories(growth), st.integers(1, 4))
+@given(st.integers(0, 999), st.integers(0, 90), histories(GROWTH), st.integers(1, 4))
 def test_after_uploads_deletions_and_crashes_a_quiet_run_has_everything(
     seed: int, size: int, history: list[list[Event]], runs: int
 ) -> None:
@@ -221,7 +239,7 @@ def test_after_uploads_deletions_and_crashes_a_quiet_run_has_everything(
 
 
 @many
-@given(st.integers(0, 999), st.integers(0, 40), histories(changes))
+@given(st.integers(0, 999), st.integers(0, 90), histories(CHANGES))
 def test_an_unchanged_listing_costs_two_pages(seed: int, size: int, history: list[list[Event]]) -> None:
     source = world(seed, size, history)
     source.run()
