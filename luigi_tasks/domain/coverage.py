@@ -66,7 +66,8 @@ class Certificate:
     crawl's interval joined to it. stopped_at: 'end', 'known' (inside an earlier interval that reaches the end).
     total_first, total_last: what the source claimed at the first and the last read. accounted_total: what it claimed
     of the listing that this crawl accounts for, which is what the next one starts from. unexplained: by how much the
-    source's total differs from the earlier total plus what this crawl found new; None where it went to the end.
+    source's total differs from the earlier total plus what this crawl found new, None when there is no earlier one; a
+    crawl that meets such a difference goes to the end.
     """
 
     ordered: bool

@@ -203,7 +203,7 @@ class Walk:
             total_first=self._reads[0].total,
             total_last=self._reads[-1].total,
             accounted_total=self._top_total,
-            unexplained=None if to_end else self._unexplained(),
+            unexplained=self._unexplained(),
         )
 
 
