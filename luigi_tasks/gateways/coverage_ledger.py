@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 
+# A crawl that stops inside an interval joins it to its own, so the latest certificates hold what all of them do.
+LATEST = 100
+
+
 def closed_intervals(cursor: Cursor, query_key: str, run_key: str) -> list[Interval]:
-    """What other runs of the query certified and loaded."""
+    """What the latest other runs of the query certified and loaded."""
     cursor.execute(
-        "select v.newest_at, v.newest_id, v.oldest_at, v.oldest_id, v.to_end"
-        " from ops.coverage v join ops.counted_certificates c using (run_key)"
-        " where v.query_key = %s and v.run_key <> %s",
-        (query_key, run_key),
+        "select v.newest_at, v.newest_id, v.oldest_at, v.oldest_id, v.to_end from ops.coverage v join ("
+        "  select run_key from ops.counted_certificates where query_key = %s and run_key <> %s"
+        "  order by last_read_at desc limit %s) as latest using (run_key)",
+        (query_key, run_key, LATEST),
     )
     return [Interval(Position(*row[:2]), Position(*row[2:4]), row[4]) for row in cursor.fetchall()]
 

@@ -89,6 +89,8 @@ def _gap(gap: dict[str, Any]) -> str:
 def _next(facts: dict[str, Any]) -> str:
     if facts.get("quarantined"):
         return "look at the quarantined records: select * from ops.quarantine where state = 'open'"
+    if (facts.get("certificate") or {}).get("gaps"):
+        return "run it again: the source changed under the crawl, the next one reads what is not certain"
     if facts.get("failures"):
         return "later runs try the failed ones again; `python -m luigi_tasks status` shows which were given up"
     if facts.get("pending_after"):

@@ -106,6 +106,7 @@ def test_failures_are_told_by_reason() -> None:
     ("facts", "words"),
     [
         ({"quarantined": 1, "failures": 1}, "ops.quarantine"),
+        ({"certificate": {**CERTIFICATE, "gaps": [{"newer": NEWEST, "older": OLDEST}]}}, "the next one reads"),
         ({"failures": 1}, "later runs try the failed ones again"),
         ({"pending_after": 9}, "run it again"),
         ({}, "nothing to mend"),

@@ -74,6 +74,12 @@ def test_a_page_that_repeats_a_record_continues_whatever_the_total_says() -> Non
     assert walk.next == 3
 
 
+def test_the_limit_a_deletion_and_a_late_arrival_in_equal_number_hide_each_other() -> None:
+    """The listing 50a 49a 48a 47a loses 50a and gains 40a between the reads: 48a moves up and is not seen."""
+    certificate = walked(Walk((), None), read(1, "50a 49a", 4), read(2, "47a 40a", 4, last=True))
+    assert certificate.complete, "docs/decisions/0007 says so; when this can be told, say it there"
+
+
 def test_nothing_above_the_first_record_is_claimed() -> None:
     reads = [
         read(1, "50a 49a", 5),

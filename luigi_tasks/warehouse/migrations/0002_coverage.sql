@@ -36,7 +36,6 @@ create table ops.coverage (
     primary key (run_key, newest_at),
     check (oldest_at <= newest_at)
 );
-create index coverage_query on ops.coverage (query_key);
 
 -- A certificate counts from the moment at which its Fetch is complete and every page of its crawl is loaded: a run
 -- that fetched and never loaded makes no later run skip anything.
