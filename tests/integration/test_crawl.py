@@ -136,8 +136,19 @@ def test_what_was_fetched_and_never_loaded_lets_no_later_run_stop(collecting: Co
     never_loaded = collecting.run()
     collecting.crawl(never_loaded)
     assert certificate(collecting, never_loaded.key)["stopped_at"] == "end"
+    assert collecting.warehouse.rows("select count(*) from ops.counted_certificates") == [(0,)]
     assert collecting.collect()["stopped_at"] == "end"
     assert loaded(collecting) == set(twin.catalogue.ids)
+
+
+def test_a_total_that_was_fetched_and_never_loaded_explains_nothing(collecting: Collecting, twin: Twin) -> None:
+    collecting.collect()
+    twin.catalogue.upload(60)
+    collecting.crawl(collecting.run())
+    result = collecting.collect()
+    assert loaded(collecting) == set(twin.catalogue.ids)
+    assert (result["requests"], result["stopped_at"]) == (5, "known")
+    assert collecting.collect()["requests"] == 2
 
 
 def test_a_crawl_whose_fetch_was_not_entered_lets_no_later_run_stop(collecting: Collecting) -> None:
