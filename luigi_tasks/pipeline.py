@@ -26,7 +26,7 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.lifecycle import hold
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import contact_sheet, fetch, load, model, publish, report, session
+from luigi_tasks.steps import contact_sheet, crawl, fetch, load, model, publish, report, session
 from luigi_tasks.targets import LedgerTarget
 from luigi_tasks.tasks import RunTask
 
@@ -36,7 +36,7 @@ class Fetch(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Crawl the query."""
-        return fetch.crawl(own, run, session.checked_store(own), progress)
+        return crawl.crawl(own, run, session.checked_store(own), progress)
 
 
 class Load(RunTask):

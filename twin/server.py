@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -47,6 +47,8 @@ class Twin:
         self.faults = FaultPlan(faults)
         self.port = port
         self.stopping = threading.Event()
+        self.after_search: Callable[[str], None] = lambda page: None
+        """Called with the page's number when a search was answered, before the answer is sent; changes the site."""
         self._limit = FixedWindow(rate_per_minute, window_seconds)
         self._account = account or Account()
         self._public_urls = public_urls
@@ -140,6 +142,8 @@ class Twin:
         recorded = replace(request, status=0 if kind == "reset" else answer.status, fault=kind)
         with self._lock:
             self._requests.append(recorded)
+        if recorded.route.kind == "search":
+            self.after_search(recorded.params.get("page", "1"))
         return recorded, answer, fault
 
     def _refusal(self, request: Request) -> Response | None:

@@ -73,18 +73,16 @@ def pages_to_load(cursor: Cursor, run_key: str, entity: str, limit: int) -> list
     return [PageRow(*row) for row in cursor.fetchall()]
 
 
-def count_known(cursor: Cursor, table: str, query_key: str, record_ids: Sequence[str]) -> int:
-    """How many of the records an earlier complete crawl of the same query has loaded."""
+def known_ids(cursor: Cursor, table: str, query_key: str, record_ids: Sequence[str]) -> set[str]:
+    """Which of the records an earlier complete crawl of the same query has loaded."""
     cursor.execute(
-        "select count(*) from unnest(%s) as wanted (record_id) where exists ("
+        "select wanted.record_id from unnest(%s::text[]) as wanted (record_id) where exists ("
         f"  select from {table} r join ops.loads l using (body_sha256)"
         "   join ops.runs u using (run_key) join ops.steps s on s.run_key = l.run_key and s.step = 'Fetch'"
         "   where r.record_id = wanted.record_id and u.query_key = %s)",
         (list(record_ids), query_key),
     )
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+    return {row[0] for row in cursor.fetchall()}
 
 
 def ids_without_detail(cursor: Cursor, limit: int) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.run import Query
 
@@ -83,6 +84,9 @@ class Source(Protocol):
 
     def record_id(self, record: object) -> str | None:
         """The key of a record, None when it has none that is usable."""
+
+    def position(self, record: object) -> Position | None:
+        """Where a record stands in a listing by date, None when that cannot be read."""
 
     def newest_first(self, query: Query) -> bool:
         """True when known records can only be followed by known ones, so that a crawl may stop early."""

@@ -11,10 +11,12 @@ Traps        unknown filter values are ignored, not refused: they are checked he
 
 from __future__ import annotations
 
+import datetime
 import re
 import unicodedata
 from collections.abc import Mapping
 
+from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.errors import SettingsError, SourceError
 from luigi_tasks.domain.run import Query
 from luigi_tasks.sources.contract import Entity, Page, Request, parse_json
@@ -105,6 +107,17 @@ def record_id(record: object) -> str | None:
     """The wallpaper's id, when it is one that may stand in an object key."""
     found = record.get("id") if isinstance(record, dict) else None
     return found if isinstance(found, str) and ID.fullmatch(found) else None
+
+
+def position(record: object) -> Position | None:
+    """(created_at, id): the API writes '2026-11-20 18:30:05', UTC, and several wallpapers share a second."""
+    key, text = record_id(record), record.get("created_at") if isinstance(record, dict) else None
+    if key is None or not isinstance(text, str):
+        return None
+    try:
+        return Position(datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S"), key)
+    except ValueError:
+        return None
 
 
 def newest_first(query: Query) -> bool:

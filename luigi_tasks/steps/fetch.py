@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -33,6 +33,7 @@ class Fetched:
 
     status: int
     page: Page
+    fetched_at: datetime.datetime
 
 
 class Fetcher:
@@ -69,7 +70,7 @@ class Fetcher:
         if packed is None:
             packed = self._ask_until_answered(request)
         envelope, body = envelopes.unpack(packed)
-        return Fetched(envelope.status, self.source.parse(request.entity, body))
+        return Fetched(envelope.status, self.source.parse(request.entity, body), envelope.fetched_at)
 
     def _key(self, request: Request, suffix: str = "") -> str:
         return f"{self.run.raw_prefix}/{request.entity}/{request.page_name}{suffix}.gz"
@@ -176,65 +177,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     if isinstance(problem, Retry) and problem.seconds is not None:
         return problem.seconds
     return tenacity.wait_exponential_jitter(multiplier=0.5, max=30)(state)
-
-
-def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
-    """Every page of the run's query, until the first page wholly known plus one, or the end.
-
-    Returns pages, records, requests, claimed_total, and why it stopped ('end' or 'known').
-    """
-    with Fetcher(settings, run, store, progress) as fetcher:
-        pages = records = known_pages = 0
-        for page in _walk(fetcher):
-            pages += 1
-            records += len(page.records)
-            progress.update(
-                pages,
-                page.last_number,
-                note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
-            )
-            known_pages += _wholly_known(fetcher, page)
-            if page.is_last or known_pages >= 2:
-                break
-        return {
-            "pages": pages,
-            "records": records,
-            "requests": fetcher.requests,
-            "claimed_total": page.total,
-            "stopped_at": "end" if page.is_last else "known",
-        }
-
-
-def _walk(fetcher: Fetcher) -> Iterator[Page]:
-    source, query = fetcher.source, fetcher.run.query
-    request: Request | None = source.first_request(query)
-    asked: set[str] = set()
-    for _ in range(fetcher.settings.wallhaven_max_pages):
-        if request is None:
-            return
-        if request.page_name in asked:
-            raise SourceError(
-                f"the source's page numbers lead back to {request.page_name}", where=query.key, mend=LATER
-            )
-        asked.add(request.page_name)
-        page = fetcher.obtain(request).page
-        yield page
-        request = source.following_request(query, page)
-    raise SourceError(
-        f"the query has more than {fetcher.settings.wallhaven_max_pages} pages",
-        where=fetcher.run.query.key,
-        mend="Narrow it, or raise WALLHAVEN_MAX_PAGES.",
-    )
-
-
-def _wholly_known(fetcher: Fetcher, page: Page) -> bool:
-    """True when an earlier complete crawl of the query loaded every record of the page, and order makes that final."""
-    if not fetcher.source.newest_first(fetcher.run.query) or not page.records:
-        return False
-    ids = {record_id for record in page.records if (record_id := fetcher.source.record_id(record))}
-    table = fetcher.source.ENTITIES["search"].table
-    with fetcher.connection, fetcher.connection.cursor() as cursor:
-        return page_ledger.count_known(cursor, table, fetcher.run.query.key, sorted(ids)) == len(ids) > 0
 
 
 def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:

@@ -8,7 +8,7 @@ import sys
 from typing import Any, TextIO
 
 from luigi_tasks.domain.progress import human_bytes, human_seconds
-from luigi_tasks.gateways import audit_ledger, postgres
+from luigi_tasks.gateways import audit_ledger, coverage_ledger, postgres
 from luigi_tasks.settings import Settings
 
 
@@ -18,8 +18,9 @@ def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
         run = audit_ledger.run_row(cursor, run_key) or {}
         counted = audit_ledger.audit_row(cursor, run_key) if audit_ledger.modelled(cursor) else None
         steps = audit_ledger.step_results(cursor, run_key)
+        certificate = coverage_ledger.certificate_row(cursor, run_key)
         statuses = audit_ledger.upload_statuses(cursor) if counted else {}
-    facts = {**run, **(counted or {}), "collection": statuses}
+    facts = {**run, **(counted or {}), "collection": statuses, "certificate": certificate}
     facts["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
     facts["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     facts["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
@@ -36,6 +37,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         text.append(_line("error", facts["error"]))
     if "seen" in facts:
         text += _counted(facts)
+    text.append(_line("certificate", certified(facts.get("certificate"))))
     if facts["state"] == "succeeded":
         text.append(_line("next", _next(facts)))
     else:
@@ -64,9 +66,36 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     return text
 
 
+def certified(certificate: dict[str, Any] | None) -> str:
+    """What the crawl's row of ops.certificates claims, and what it does not; never more than was read."""
+    if certificate is None:
+        return "none: the crawl is not complete, nothing is claimed"
+    ids = f"{certificate['ids_seen']} ids"
+    if not certificate["ordered"]:
+        return f"none: in this order nobody can tell what pages hide while they shift; {ids} seen"
+    spans = ", ".join(_span(interval) for interval in certificate["intervals"])
+    gaps = [_gap(gap) for gap in certificate["gaps"]]
+    text = [f"{'incomplete' if gaps else 'complete'} {spans}".rstrip(), ids]
+    text.append("not certain to be read: " + ", ".join(gaps) if gaps else "no known gap")
+    if certificate["stopped_at"] == "known":
+        text.append("older ones as earlier runs certified them")
+    return ", ".join(text)
+
+
+def _span(interval: dict[str, Any]) -> str:
+    return f"from {interval['oldest']['uploaded_at']} to {interval['newest']['uploaded_at']}"
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    older, newer = (gap[side]["uploaded_at"] if gap[side] else "?" for side in ("older", "newer"))
+    return f"{older} to {newer}"
+
+
 def _next(facts: dict[str, Any]) -> str:
     if facts.get("quarantined"):
         return "look at the quarantined records: select * from ops.quarantine where state = 'open'"
+    if (facts.get("certificate") or {}).get("gaps"):
+        return "run it again: the source changed under the crawl, the next one reads what is not certain"
     if facts.get("failures"):
         return "later runs try the failed ones again; `python -m luigi_tasks status` shows which were given up"
     if facts.get("pending_after"):

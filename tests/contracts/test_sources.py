@@ -38,7 +38,7 @@ def test_it_is_listed_under_its_name_and_offers_what_the_protocol_says(source: S
     assert source.ENTITIES
     functions = inspect.getmembers(Source, inspect.isfunction)
     wanted = {name: function for name, function in functions if not name.startswith("_")}
-    assert len(wanted) == 7
+    assert len(wanted) == 8
     for name, function in wanted.items():
         parameters = [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
         assert list(inspect.signature(getattr(source, name)).parameters) == parameters, name

@@ -17,6 +17,16 @@ RUN = {
     "collection": {},
     "claimed_total": None,
     "contact_sheet": None,
+    "certificate": None,
+}
+NEWEST = {"uploaded_at": "2026-11-20 18:30:05", "record_id": "w00060"}
+OLDEST = {"uploaded_at": "2025-01-02 03:04:05", "record_id": "w00001"}
+CERTIFICATE = {
+    "ordered": True,
+    "stopped_at": "end",
+    "ids_seen": 60,
+    "gaps": [],
+    "intervals": [{"newest": NEWEST, "oldest": OLDEST, "to_end": True}],
 }
 COUNTED = {
     "duration_seconds": 61.2,
@@ -39,7 +49,7 @@ def said(**facts: Any) -> list[str]:
 
 
 def test_a_whole_run() -> None:
-    assert said(claimed_total=61, contact_sheet="var/sheet.webp") == [
+    assert said(claimed_total=61, contact_sheet="var/sheet.webp", certificate=CERTIFICATE) == [
         "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 succeeded in 1:01",
         "  seen        60 of 61 that the source claims, 63 API answers",
         "  new         5, changed 2, quarantined 0",
@@ -47,6 +57,7 @@ def test_a_whole_run() -> None:
         "  pending     0 pictures due now",
         "  collection  stored 60",
         "  pictures    var/sheet.webp",
+        "  certificate complete from 2025-01-02 03:04:05 to 2026-11-20 18:30:05, 60 ids, no known gap",
         "  next        nothing to mend; leave it to cron (deploy/crontab)",
     ]
 
@@ -56,6 +67,7 @@ def test_a_run_that_nobody_counted_has_no_numbers() -> None:
     assert text == [
         "Run wallhaven/draenei-1a2b3c4d/2026-11-21T07:00 failed",
         "  error       Fetch: 403: the source refuses us.",
+        "  certificate none: the crawl is not complete, nothing is claimed",
         "  next        mend it, then: luigi --module luigi_tasks Collect --query 'blue draenei'"
         " --run-id 2026-11-21T07:00",
     ]
@@ -66,6 +78,25 @@ def test_each_number_that_nobody_counted_is_left_out() -> None:
     assert text.startswith(f"Run {RUN['run_key']} succeeded\n")
     for words in ("pending", "claims", "pictures    ", "failed"):
         assert words not in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"stopped_at": "known"}, ", 60 ids, no known gap, older ones as earlier runs certified them"),
+        ({"stopped_at": "known", "intervals": []}, "complete, 60 ids, no known gap, older ones as earlier runs"),
+        (
+            {"gaps": [{"newer": NEWEST, "older": OLDEST}, {"newer": OLDEST, "older": None}]},
+            ", 60 ids, not certain to be read: 2025-01-02 03:04:05 to 2026-11-20 18:30:05, ? to 2025-01-02 03:04:05",
+        ),
+        ({"gaps": [{"newer": NEWEST, "older": None}]}, "certificate incomplete from"),
+        ({"ordered": False, "intervals": []}, "none: in this order nobody can tell"),
+    ],
+)
+def test_a_certificate_says_what_it_does_not_claim(facts: dict[str, Any], words: str) -> None:
+    (line,) = [line for line in said(certificate={**CERTIFICATE, **facts}) if "certificate" in line]
+    assert words in line
+    assert ("no known gap" in line) == (not facts.get("gaps") and facts.get("ordered", True))
 
 
 def test_failures_are_told_by_reason() -> None:
@@ -81,6 +112,7 @@ def test_fields_that_the_schema_does_not_know_are_reported() -> None:
     ("facts", "words"),
     [
         ({"quarantined": 1, "failures": 1}, "ops.quarantine"),
+        ({"certificate": {**CERTIFICATE, "gaps": [{"newer": NEWEST, "older": OLDEST}]}}, "the next one reads"),
         ({"failures": 1}, "later runs try the failed ones again"),
         ({"pending_after": 9}, "run it again"),
         ({}, "nothing to mend"),

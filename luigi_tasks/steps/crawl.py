@@ -1,0 +1,121 @@
+"""The crawl of a query: obtains the pages that the walk asks for, and keeps the certificate of what they prove."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field, replace
+
+from luigi_tasks.domain.errors import SourceError
+from luigi_tasks.domain.progress import Progress
+from luigi_tasks.domain.run import Run
+from luigi_tasks.domain.walk import Read, Seen, Walk
+from luigi_tasks.gateways import coverage_ledger, page_ledger
+from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.settings import Settings
+from luigi_tasks.sources.answers import LATER
+from luigi_tasks.sources.contract import Page, Request
+from luigi_tasks.steps.fetch import Fetched, Fetcher
+
+
+def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
+    """Every page of the run's query, until the first page wholly inside what is certified plus one, or the end.
+
+    Returns pages, records, requests, claimed_total, and why it stopped ('end' or 'known'); rereads and gaps when there
+    are any. The certificate stands in ops.certificates when this returns.
+    """
+    with Fetcher(settings, run, store, progress) as fetcher:
+        walk = _prepared(fetcher)
+        route = Route(fetcher)
+        records = reads = 0
+        while walk.next is not None:
+            fetched = route.read(walk.next, walk.times_read(walk.next))
+            reads += 1
+            records += len(fetched.page.records)
+            progress.update(
+                walk.next,
+                fetched.page.last_number,
+                note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
+            )
+            walk.take(_as_read(fetcher, walk.next, fetched))
+        certificate = walk.certificate()
+        with fetcher.connection, fetcher.connection.cursor() as cursor:
+            coverage_ledger.enter_certificate(cursor, run.key, run.query.key, certificate, route.moments)
+        found = {"rereads": certificate.rereads, "gaps": len(certificate.gaps)}
+        return {
+            "pages": reads,
+            "records": records,
+            "requests": fetcher.requests,
+            "claimed_total": certificate.total_last,
+            "stopped_at": certificate.stopped_at,
+            **{name: number for name, number in found.items() if number},
+        }
+
+
+@dataclass
+class Route:
+    """The requests of a walk by the page's number in it; a page that is read again has a name of its own."""
+
+    fetcher: Fetcher
+    requests: dict[int, Request] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    fetched_at: list[datetime.datetime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        first = self.fetcher.source.first_request(self.fetcher.run.query)
+        self.requests[1], self.numbers[first.page_name] = first, 1
+
+    def read(self, number: int, times_read: int) -> Fetched:
+        """The page, which was read so many times before. Raises SourceError past WALLHAVEN_MAX_PAGES."""
+        most = self.fetcher.settings.wallhaven_max_pages
+        if number > most:
+            raise SourceError(
+                f"the query has more than {most} pages",
+                where=self.fetcher.run.query.key,
+                mend="Narrow it, or raise WALLHAVEN_MAX_PAGES.",
+            )
+        request = self.requests[number]
+        named = replace(request, page_name=f"{request.page_name}-r{times_read}") if times_read else request
+        fetched = self.fetcher.obtain(named)
+        self.fetched_at.append(fetched.fetched_at)
+        self._note_following(number, fetched.page)
+        return fetched
+
+    @property
+    def moments(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """When the first and the last page were fetched."""
+        return self.fetched_at[0], max(self.fetched_at)
+
+    def _note_following(self, number: int, page: Page) -> None:
+        following = self.fetcher.source.following_request(self.fetcher.run.query, page)
+        if following is None:
+            return
+        if self.numbers.setdefault(following.page_name, number + 1) <= number:
+            raise SourceError(
+                f"the source's page numbers lead back to {following.page_name}",
+                where=self.fetcher.run.query.key,
+                mend=LATER,
+            )
+        self.requests[number + 1] = following
+
+
+def _prepared(fetcher: Fetcher) -> Walk:
+    query = fetcher.run.query
+    if not fetcher.source.newest_first(query):
+        return Walk((), None, ordered=False)
+    with fetcher.connection, fetcher.connection.cursor() as cursor:
+        closed = coverage_ledger.closed_intervals(cursor, query.key, fetcher.run.key)
+        return Walk(closed, coverage_ledger.accounted_total(cursor, query.key, fetcher.run.key))
+
+
+def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:
+    source, page = fetcher.source, fetched.page
+    keyed = [(source.record_id(record), source.position(record)) for record in page.records]
+    known = _known(fetcher, {record_id for record_id, _ in keyed if record_id})
+    records = tuple(Seen(record_id, position, record_id in known) for record_id, position in keyed)
+    return Read(number, page.is_last, page.total, fetched.fetched_at, records)
+
+
+def _known(fetcher: Fetcher, ids: set[str]) -> set[str]:
+    table = fetcher.source.ENTITIES["search"].table
+    with fetcher.connection, fetcher.connection.cursor() as cursor:
+        return page_ledger.known_ids(cursor, table, fetcher.run.query.key, sorted(ids))

@@ -1,0 +1,262 @@
+"""The walk against a model of a listing that shifts while it is read: what is certified was seen, in any history.
+
+DRAENEI_HISTORIES says how many histories are tried; 200 unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass, field
+from random import Random
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from luigi_tasks.domain.coverage import Certificate, Interval, Position
+from luigi_tasks.domain.walk import QUIET_SECONDS, Read, Seen, Walk
+
+HISTORIES = int(os.environ.get("DRAENEI_HISTORIES", "200"))
+PAGE_SIZE = 4
+EPOCH = datetime.datetime(2026, 11, 20, 12)
+SECOND = datetime.timedelta(seconds=1)
+
+Event = tuple[str, int, float]
+many = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@dataclass
+class Listing:
+    """The source: positions newest first, in an order of its own within a second; it counts what happens to it."""
+
+    dice: Random
+    order: dict[Position, float] = field(default_factory=dict)
+    now: datetime.datetime = EPOCH
+    uploads_at: datetime.datetime = EPOCH
+    made: int = 0
+    uploaded: int = 0
+    inserted: int = 0
+    deleted: int = 0
+    ever_masked: bool = False
+
+    def positions(self) -> list[Position]:
+        """The listing as it is."""
+        return sorted(self.order, key=lambda p: (p.uploaded_at, self.order[p]), reverse=True)
+
+    def happen(self, what: str, amount: int, where: float) -> None:
+        """Let one event happen; where: 0 is the newest, 1 the oldest."""
+        if what == "upload":
+            self.uploads_at += SECOND * self.dice.choice([1, 1, 5])
+            self._add(amount, self.uploads_at)
+            self.uploaded += amount
+        elif what == "late":
+            oldest_first = self.positions()[::-1]
+            span = (self.uploads_at - (oldest_first[0].uploaded_at if oldest_first else EPOCH)).total_seconds()
+            self._add(amount, self.uploads_at - SECOND * int(span * where))
+            self.inserted += amount
+        elif what == "delete":
+            for _ in range(min(amount, len(self.order))):
+                doomed = self.positions()
+                del self.order[doomed[int(where * (len(doomed) - 1))]]
+                self.deleted += 1
+        elif what == "pause":
+            self.now += SECOND * amount * 60
+        elif what == "swap":  # while the process was away: no total tells it
+            amount = min(amount, len(self.order))
+            self.happen("delete", amount, where / 2)
+            self.happen("late", amount, where)
+            self.happen("pause", 5, 0)
+
+    def _add(self, amount: int, moment: datetime.datetime) -> None:
+        for _ in range(amount):
+            self.made += 1
+            self.order[Position(moment, f"w{self.dice.randrange(1000):03}{self.made}")] = self.dice.random()
+
+    def page(self, number: int, loaded: set[str]) -> Read:
+        """What the source answers now."""
+        self.now += SECOND
+        listed = self.positions()
+        shown = listed[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+        records = tuple(Seen(p.record_id, p, p.record_id in loaded) for p in shown)
+        last_number = max(1, -(-len(listed) // PAGE_SIZE))
+        return Read(number, number >= last_number, len(listed), self.now, records)
+
+
+@dataclass
+class Crawl:
+    """One run's crawl: its kept pages outlive the process."""
+
+    closed: list[Interval]
+    expected_total: int | None
+    loaded: set[str]
+    kept: list[Read] = field(default_factory=list)
+    always_there: set[Position] | None = None
+    masked: bool = False
+
+    def resumed(self) -> Walk:
+        """A new process: the kept pages replayed, each being just what the walk asks for."""
+        walk = Walk(self.closed, self.expected_total)
+        for read in self.kept:
+            assert walk.next == read.number, "a resumed walk asks for the pages that were kept, in their order"
+            walk.take(read)
+        return walk
+
+    @property
+    def seen(self) -> set[str]:
+        """Every id that was read."""
+        return {record_id for read in self.kept for record_id in read.ids}
+
+
+@dataclass
+class World:
+    """A source, a history that happens to it, and runs of a query over it."""
+
+    listing: Listing
+    history: list[list[Event]]
+    runs: list[Crawl] = field(default_factory=list)
+    certified: list[Certificate] = field(default_factory=list)
+    coverage: list[Interval] = field(default_factory=list)
+    expected_total: int | None = None
+    loaded: set[str] = field(default_factory=set)
+
+    def run(self) -> Certificate | None:
+        """One run; None when it was given up before its crawl was complete."""
+        crawl = Crawl(list(self.coverage), self.expected_total, set(self.loaded))
+        crawl.always_there = set(self.listing.positions())
+        walk = crawl.resumed()
+        while walk.next is not None:
+            for what, amount, _ in self._happens(crawl):
+                if what == "crash" and amount == 1:
+                    return None
+                if what == "crash":
+                    walk = crawl.resumed()
+            read = self.listing.page(walk.next, crawl.loaded)
+            crawl.kept.append(read)
+            walk.take(read)
+            assert len(crawl.kept) < 2000, "it ends"
+        certificate = walk.certificate()
+        self._load(crawl, certificate)
+        return certificate
+
+    def _happens(self, crawl: Crawl) -> list[Event]:
+        events = self.history.pop(0) if self.history else []
+        listing, total = self.listing, len(self.listing.order)
+        inserted, deleted, now = listing.inserted, listing.deleted, listing.now
+        for one in events:
+            listing.happen(*one)
+        assert crawl.always_there is not None
+        crawl.always_there &= set(listing.order)
+        changed_both_ways = listing.inserted > inserted and listing.deleted > deleted
+        quick = listing.now - now < SECOND * QUIET_SECONDS
+        # What no total can show, and the guarantee leaves out: see docs/decisions/0007.
+        masked = changed_both_ways and quick and len(listing.order) == total
+        crawl.masked |= masked
+        listing.ever_masked |= masked
+        return events
+
+    def _load(self, crawl: Crawl, certificate: Certificate) -> None:
+        self.runs.append(crawl)
+        self.certified.append(certificate)
+        self.coverage += certificate.coverage
+        self.expected_total = certificate.accounted_total
+        self.loaded |= crawl.seen
+
+
+def check(crawl: Crawl, certificate: Certificate) -> None:
+    """Hold a certificate against the truth."""
+    read = [p for one in crawl.kept for p in one.positions]
+    assert certificate.ids_seen == len(crawl.seen)
+    assert (certificate.total_first, certificate.total_last) == (crawl.kept[0].total, crawl.kept[-1].total)
+    for interval in certificate.intervals:
+        assert interval.newest in read, "what bounds an interval was read"
+        assert interval.oldest in read
+        if interval.to_end:
+            assert any(one.is_last for one in crawl.kept)
+    assert crawl.always_there is not None
+    event(f"{min(2, len(certificate.gaps))} gaps")
+    if crawl.masked:
+        event("masked")
+        return
+    claimed = {p for p in crawl.always_there if any(p in interval for interval in certificate.intervals)}
+    assert {p.record_id for p in claimed} <= crawl.seen, "every record that is certified was seen"
+    if certificate.complete and certificate.stopped_at == "end":
+        event("complete to the end")
+        assert claimed == crawl.always_there, "nothing is left out of a complete certificate"
+
+
+CHANGES = ["upload", "delete", "late", "pause", "swap", "crash"]
+GROWTH = ["upload", "upload", "delete", "crash"]
+AMOUNTS = [1, 1, 2, 3, 7]
+
+
+def histories(kinds: list[str]) -> st.SearchStrategy[list[list[Event]]]:
+    """What happens before each read: mostly nothing, or a storm."""
+    events = st.tuples(st.sampled_from(kinds), st.sampled_from(AMOUNTS), st.floats(0, 1))
+    calm = st.lists(st.one_of(st.just([]), st.lists(events, max_size=3)), max_size=60)
+    return st.one_of(calm, st.builds(_storm, st.just(kinds), st.integers(0, 1 << 32), st.sampled_from([0.2, 0.6, 1])))
+
+
+def _storm(kinds: list[str], seed: int, fury: float) -> list[list[Event]]:
+    dice = Random(seed)
+    loved = dice.choice([kinds, ["delete", *kinds], ["delete", "delete", "upload", "upload", "delete"]])
+    return [
+        [(dice.choice(loved), dice.choice(AMOUNTS), dice.random() ** 3) for _ in range(dice.randint(1, 3))]
+        if dice.random() < fury
+        else []
+        for _ in range(dice.randint(20, 120))
+    ]
+
+
+def world(seed: int, size: int, history: list[list[Event]]) -> World:
+    """A listing of so many records, many of them of one second."""
+    listing = Listing(Random(seed))
+    while len(listing.order) < size:
+        listing.happen("upload", listing.dice.choice([1, 1, 2, 6]), 0)
+    return World(listing, history)
+
+
+@many
+@given(st.integers(0, 999), st.integers(0, 90), histories(CHANGES), st.integers(1, 4))
+def test_what_a_certificate_claims_was_seen(seed: int, size: int, history: list[list[Event]], runs: int) -> None:
+    source = world(seed, size, history)
+    for _ in range(runs):
+        source.run()
+    for crawl, certificate in zip(source.runs, source.certified, strict=True):
+        check(crawl, certificate)
+
+
+@many
+@given(st.integers(0, 999), st.integers(0, 90), histories(GROWTH), st.integers(1, 4))
+def test_after_uploads_deletions_and_crashes_a_quiet_run_has_everything(
+    seed: int, size: int, history: list[list[Event]], runs: int
+) -> None:
+    source = world(seed, size, history)
+    for _ in range(runs):
+        source.run()
+    source.history.clear()
+    assert source.run() is not None
+    assert {p.record_id for p in source.listing.positions()} <= source.loaded
+
+
+@many
+@given(st.integers(0, 999), st.integers(0, 90), histories(CHANGES))
+def test_an_unchanged_listing_costs_two_pages(seed: int, size: int, history: list[list[Event]]) -> None:
+    source = world(seed, size, history)
+    source.run()
+    source.history.clear()
+    source.run()
+    source.run()
+    certificate = source.run()
+    assert certificate is not None
+    assert certificate.reads == min(2, max(1, -(-len(source.listing.order) // PAGE_SIZE)))
+    assert certificate.complete
+
+
+@many
+@given(st.integers(0, 999), st.integers(9, 40), st.floats(0, 1))
+def test_a_late_arrival_deep_down_is_found_by_the_total(seed: int, size: int, where: float) -> None:
+    source = world(seed, size, [])
+    source.run()
+    source.listing.happen("late", 1, where)
+    source.run()
+    assert {p.record_id for p in source.listing.positions()} <= source.loaded
