@@ -159,7 +159,9 @@ def totals(cursor: Cursor, run_key: str) -> UploadTotals:
     outcomes = dict(cursor.fetchall())
     cursor.execute(TOTALS, (run_key,))
     stored_bytes, flagged = cursor.fetchone() or (0, 0)
-    return UploadTotals(items, still_open, stored_bytes, flagged, outcomes)
+    cursor.execute("select result from ops.store_probes where run_key = %s order by probed_at desc limit 1", (run_key,))
+    probed = cursor.fetchone()
+    return UploadTotals(items, still_open, stored_bytes, flagged, outcomes, store=probed[0] if probed else {})
 
 
 def stored_keys(cursor: Cursor, run_key: str, limit: int) -> list[str]:

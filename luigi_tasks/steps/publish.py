@@ -19,6 +19,7 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import UploadTotals
 from luigi_tasks.gateways import postgres, upload_ledger
 from luigi_tasks.gateways.download import Downloader
+from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.crew import Crew, Meter
@@ -42,10 +43,10 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
     """
     with postgres.transaction(settings) as cursor:
         before = upload_ledger.totals(cursor, run_key)
-    found: dict[str, object] = {}
     stopped: tuple[str, ...] = ()
     if before.open:
         store.check()
+        store, _ = guard(settings, run_key, store)
         give_back_freed_memory()
         stop = threading.Event()
         with _terminate_as_interrupt(), Downloader(settings, stop) as downloader:
@@ -53,7 +54,7 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
             crew = Crew(settings, run_key, transfer, Meter(progress, before), stop)
             stopped = crew.work_off(min(settings.upload_concurrency, before.open))
     with postgres.transaction(settings) as cursor:
-        return replace(upload_ledger.totals(cursor, run_key), stopped=stopped, store=found)
+        return replace(upload_ledger.totals(cursor, run_key), stopped=stopped)
 
 
 @contextlib.contextmanager
