@@ -12,11 +12,15 @@ from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, ObjectStore,
 from luigi_tasks.gateways.store_probe import Manners, probe
 from luigi_tasks.settings import Settings
 
+# A holder of one of the locks here that hangs loses it then; a put that is repeated four times ends before.
+HANGING = "set local idle_in_transaction_session_timeout = '300s'"
+
 
 def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectStore, Manners]:
     """The store to put pictures into and what its probe found; probed once a run, whoever of its processes is first."""
     address = store.uri("")
     with postgres.transaction(settings) as cursor:
+        cursor.execute(HANGING)
         cursor.execute("select pg_advisory_xact_lock(hashtextextended('probe ' || %s, 0))", (address,))
         cursor.execute("select result from ops.store_probes where run_key = %s and store = %s", (run_key, address))
         row = cursor.fetchone()

@@ -15,6 +15,7 @@ from luigi_tasks.gateways.upload_ledger import OPEN
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
 LOCK_CLASS = 1970303347  # the same number stands in ops.upload_claim_holds
@@ -64,6 +65,17 @@ RENEW = """
 update ops.upload_claims set leased_until = clock_timestamp() + make_interval(secs => %s)
 where worker = %s and leased_until > clock_timestamp()
 """
+
+
+def connect(settings: Settings) -> Connection:
+    """A connection for claims: what a process that hangs has locked in a transaction is free when its lease is."""
+    connection = postgres.connect(settings)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select set_config('idle_in_transaction_session_timeout', %s, false)",
+            (f"{round(settings.upload_lease_seconds * 1000)}ms",),
+        )
+    return connection
 
 
 class Worker:

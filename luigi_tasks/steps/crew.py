@@ -11,7 +11,7 @@ from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome, UploadTotals
-from luigi_tasks.gateways import postgres, upload_claims, upload_ledger
+from luigi_tasks.gateways import upload_claims, upload_ledger
 from luigi_tasks.gateways.download import DownloadStopped
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.transfer import Transfer
@@ -40,7 +40,7 @@ class Crew:
         """
         with (
             upload_claims.Worker(self._settings, self._run_key, self._stop.set) as worker,
-            contextlib.closing(postgres.connect(self._settings)) as connection,
+            contextlib.closing(upload_claims.connect(self._settings)) as connection,
         ):
             worklist = Worklist(
                 lambda: self._claim(worker, connection), lambda: self._others(worker, connection), self._stop
@@ -76,7 +76,7 @@ class Crew:
             return worker.others(cursor)
 
     def _work(self, worklist: Worklist) -> None:
-        with contextlib.closing(postgres.connect(self._settings)) as connection:
+        with contextlib.closing(upload_claims.connect(self._settings)) as connection:
             while (job := worklist.next()) is not None:
                 try:
                     outcome = worklist.done(job, self._attempt(connection, job, tired=worklist.tired()))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways.objects import StoreUnavailable
+from luigi_tasks.gateways.guarded_store import guard
+from luigi_tasks.gateways.objects import Put, StoreUnavailable
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.image_server import Request, serving, status, whole
@@ -186,6 +189,35 @@ def test_two_processes_on_a_store_without_manners_still_make_one_version(
     bucket.assert_all_stored_once()
     ((found,),) = bucket.warehouse.rows("select distinct result from ops.store_probes")
     assert found == {"conditional": manners == ("careless",), "checksums": "careless" not in manners, "removes": True}
+
+
+@pytest.mark.parametrize("manners", [("overwrites",), ("racy",), ("unable",)])
+def test_sixteen_writers_of_one_key_are_put_in_a_row_by_our_lock(bucket: Publishing, manners: tuple[str, ...]) -> None:
+    for name in manners:
+        setattr(server_of(bucket).state.manners, name, True)
+    store, found = guard(bucket.settings(), bucket.freeze("1"), bucket.store)
+    assert not found.conditional
+    bodies = [f"body {number}".encode() for number in range(16)]
+
+    def put(body: bytes) -> Put:
+        digest = hashlib.sha256(body).hexdigest()
+        return store.put_if_absent("wallpapers/a.jpg", body, content_type="", sha256=digest, metadata={})
+
+    with ThreadPoolExecutor(16) as pool:
+        puts = list(pool.map(put, bodies))
+    assert sum(done.created for done in puts) == 1
+    assert {done.sha256 for done in puts} == {hashlib.sha256(store.get("wallpapers/a.jpg")).hexdigest()}
+    assert server_of(bucket).state.puts() == {"wallpapers/a.jpg": 1}
+
+
+def test_bytes_damaged_on_the_way_to_a_careless_store_are_no_success(bucket: Publishing) -> None:
+    server_of(bucket).state.manners.careless = True
+    bucket.offer("w00000", picture())
+    run_key = bucket.freeze("1")
+    store, _ = guard(bucket.settings(), run_key, bucket.store)
+    server_of(bucket).state.manners.forgetful = True
+    totals = publish(bucket.settings(), run_key, store, Silent())
+    assert dict(totals.outcomes) == {"conflict": 1}
 
 
 def test_a_store_that_loses_data_is_refused_before_anything_is_asked_for(bucket: Publishing) -> None:

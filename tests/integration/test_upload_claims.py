@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome
 from luigi_tasks.gateways import postgres, upload_ledger
-from luigi_tasks.gateways.upload_claims import Worker, release
+from luigi_tasks.gateways.upload_claims import Worker, connect, release
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.image_server import Request, serving, whole
@@ -165,6 +166,31 @@ def test_who_waited_for_the_registration_does_not_get_the_item(publishing: Publi
             connection.commit()
             waiting.join()
         assert got == [None]
+
+
+def test_what_a_hanging_process_has_locked_is_free_when_its_lease_is(publishing: Publishing) -> None:
+    """Stopped between a statement and its commit, with its database session alive."""
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    settings = publishing.settings(upload_lease_seconds=LEASE)
+    with (
+        worker(publishing, run_key, beats=False) as hanging,
+        worker(publishing, run_key) as heir,
+        contextlib.closing(connect(settings)) as connection,
+        connection.cursor() as cursor,
+    ):
+        claim = take(publishing, hanging)
+        assert claim
+        upload_ledger.register(cursor, run_key, claim, UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1))
+        time.sleep(1.2 * LEASE)
+        got: list[Claim | None] = []
+        taking = threading.Thread(target=lambda: got.append(take(publishing, heir)), daemon=True)
+        taking.start()
+        taking.join(5)
+        assert got, "it waits for a transaction that nobody will end"
+        assert got[0]
+        with pytest.raises(psycopg2.Error):
+            cursor.execute("select 1")
+    assert publishing.outcomes(run_key) == {}
 
 
 def test_a_worker_cut_off_from_the_database_says_so(publishing: Publishing) -> None:
