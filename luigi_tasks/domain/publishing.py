@@ -68,6 +68,18 @@ class ManifestItem:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The right to work on an item until the lease runs out; only the newest fence of a picture may register."""
+
+    item: ManifestItem
+    fence: int
+
+
+class ClaimLost(Exception):
+    """The lease ran out: the picture is, or may be, another worker's. Nothing was changed."""
+
+
+@dataclass(frozen=True)
 class Verified:
     """What the bytes themselves say. flags: where they disagree with the record (see Flag)."""
 
@@ -110,7 +122,8 @@ class UploadTotals:
     """A run's manifest in numbers, counted from the tables.
 
     items: in the manifest; open: neither attempted by this run nor stored by another; stored_bytes: by this run;
-    outcomes: attempts of this run by outcome; flagged: stored ones that have a flag.
+    outcomes: attempts of this run by outcome; flagged: stored ones that have a flag; stopped: a sentence for each
+    host that was given up; store: what the probe of the object store found.
     """
 
     items: int
@@ -118,6 +131,8 @@ class UploadTotals:
     stored_bytes: int
     flagged: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    stopped: tuple[str, ...] = ()
+    store: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def attempts(self) -> int:

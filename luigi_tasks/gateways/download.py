@@ -25,6 +25,7 @@ TRIES = {Outcome.UNREACHABLE: 3, Outcome.THROTTLED: 2}
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+QUICK_FLOOR_SECONDS = 1.0
 REDIRECTS = {301, 302, 303, 307, 308}
 BY_STATUS = {
     401: (Outcome.UNREACHABLE, "blocked: HTTP 401"),
@@ -37,7 +38,7 @@ BY_STATUS = {
 LOSSES: tuple[tuple[type[Exception], str], ...] = (
     (lost.NameResolutionError, "host name not resolved"),
     (lost.NewConnectionError, "cannot connect"),
-    (lost.ConnectTimeoutError, "timed out"),
+    (lost.ConnectTimeoutError, "connection timed out"),
     (lost.ReadTimeoutError, "timed out"),
     (lost.SSLError, "TLS failed"),
 )
@@ -64,6 +65,22 @@ class Download:
     status: int
 
 
+class _AnswerTimes:
+    """How long to wait for a first answer: four times what a good one took of late, so that dead ones cost little."""
+
+    def __init__(self, most: float) -> None:
+        self._most, self._usual = most, most
+
+    def note(self, seconds: float) -> None:
+        """A good answer began after so many seconds."""
+        self._usual = max(seconds, 0.8 * self._usual)
+
+    @property
+    def quick(self) -> float:
+        """Seconds."""
+        return min(self._most, max(QUICK_FLOOR_SECONDS, 4 * self._usual))
+
+
 class Downloader:
     """Fetches pictures; shared by any number of threads. Use as a context manager: connections are kept open.
 
@@ -76,6 +93,7 @@ class Downloader:
         self._seconds = settings.image_timeout_seconds
         self._max_bytes = settings.image_max_bytes
         self._stop = stop or threading.Event()
+        self._answers = _AnswerTimes(settings.image_answer_seconds)
         self._pools = pool_manager(settings.upload_concurrency)
 
     def __enter__(self) -> Downloader:
@@ -85,6 +103,10 @@ class Downloader:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pools.clear()
+
+    def fetch_quickly(self, url: str, *, expected_bytes: int) -> Download:
+        """As fetch, but asked once, and given up after IMAGE_ANSWER_SECONDS, or less, of silence."""
+        return self._try(url, expected_bytes, time.monotonic() + self._seconds, self._answers.quick)
 
     def fetch(self, url: str, *, expected_bytes: int | None = None) -> Download:
         """The picture's bytes, within IMAGE_TIMEOUT_SECONDS for everything together.
@@ -107,11 +129,14 @@ class Downloader:
         if self._stop.wait(seconds):
             raise DownloadStopped
 
-    def _try(self, url: str, room: int, deadline: float) -> Download:
+    def _try(self, url: str, room: int, deadline: float, silence: float = READ_SECONDS) -> Download:
         address = self._hosts.allowed(url)
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                response = self._request(address, deadline)
+                begun = time.monotonic()
+                response = self._request(address, deadline, silence)
+                if response.status == 200:
+                    self._answers.note(time.monotonic() - begun)
                 try:
                     if response.status not in REDIRECTS:
                         return self._read(response, room, deadline)
@@ -122,7 +147,7 @@ class Downloader:
                 raise PictureError(Outcome.UNREACHABLE, _words(problem)) from problem
         raise PictureError(Outcome.UNREACHABLE, "too many redirects")
 
-    def _request(self, address: Address, deadline: float) -> BaseHTTPResponse:
+    def _request(self, address: Address, deadline: float, silence: float) -> BaseHTTPResponse:
         left = self._time_left(deadline)
         return self._pools.connection_from_host(address.host, address.port, address.scheme).urlopen(
             "GET",
@@ -132,7 +157,7 @@ class Downloader:
             retries=False,
             preload_content=False,
             decode_content=False,
-            timeout=Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left)),
+            timeout=Timeout(connect=min(CONNECT_SECONDS, silence, left), read=min(silence, left)),
         )
 
     def _read(self, response: BaseHTTPResponse, room: int, deadline: float) -> Download:

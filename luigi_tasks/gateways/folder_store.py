@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from luigi_tasks.domain.errors import StoreError
-from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, Put, checked_key
+from luigi_tasks.gateways.objects import ChecksumRefused, ObjectHead, ObjectMissing, Put, checked_key, checked_probe_key
 
 
 class FolderStore:
@@ -33,20 +33,44 @@ class FolderStore:
     def put_if_absent(
         self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
+        created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+        with self._telling(key):
+            return Put(created=created, sha256=sha256 if created else _hash_of(self.root / key))
+
+    def create(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> bool:
         target = self.root / checked_key(key)
         with self._telling(key):
             if target.exists():
                 _sync_directory(target.parent)  # its writer may have been killed just before
-                return Put(created=False, sha256=_hash_of(target))
+                return False
+            if hashlib.sha256(body).hexdigest() != sha256:
+                raise ChecksumRefused(f"put {key}: the bytes are not those of the checksum", where=str(self.root))
             sidecar = self._meta / key / f"{sha256}.json"
             self._write_sidecar(sidecar, content_type, metadata)
             target.parent.mkdir(parents=True, exist_ok=True)
             if self._create(target, body):
-                return Put(created=True, sha256=sha256)
-            there = _hash_of(target)
-            if there != sha256:
+                return True
+            if _hash_of(target) != sha256:
                 sidecar.unlink(missing_ok=True)
-            return Put(created=False, sha256=there)
+            return False
+
+    def replace(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> None:
+        raise StoreError("a folder replaces nothing", where=self.uri(key), mend="Report it: it creates by itself.")
+
+    def delete_probe(self, key: str) -> None:
+        target = self.root / checked_probe_key(key)
+        sidecars = self._meta / key
+        with self._telling(key):
+            target.unlink(missing_ok=True)
+            for sidecar in sidecars.glob("*.json"):
+                sidecar.unlink(missing_ok=True)
+            for folder in (sidecars, sidecars.parent, target.parent, self._meta / "probe", self.root / "probe"):
+                with contextlib.suppress(OSError):  # not empty yet, or another probe is in it
+                    folder.rmdir()
 
     def get(self, key: str) -> bytes:
         with self._telling(key):

@@ -9,12 +9,25 @@ from typing import Protocol
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.settings import Settings
 
+PROBE_PREFIX = "probe/"
 KEY_MAX_BYTES = 1024  # S3's own limit
 SEGMENT_MAX_BYTES = 255  # a file name's limit
 
 
 class StoreUnavailable(StoreError):
     """This call failed, another may succeed: 5xx, throttled, timed out, connection lost."""
+
+
+class ChecksumRefused(StoreUnavailable):
+    """The store says that the bytes are not those of the checksum: damaged on the way."""
+
+
+class NoConditions(StoreError):
+    """The store cannot create conditionally (501)."""
+
+
+class ObjectDamaged(StoreError):
+    """The bytes that came back are not those of the checksum that the store keeps with them."""
 
 
 class ObjectMissing(StoreError):
@@ -48,6 +61,22 @@ class ObjectStore(Protocol):
     ) -> Put:
         """Create the object, durably, or report what is there; never overwrites. sha256: hex, of body."""
 
+    def create(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> bool:
+        """One conditional put by the store's own means; False when something is there.
+
+        Raises NoConditions, and ChecksumRefused when sha256 is not that of body.
+        """
+
+    def replace(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> None:
+        """One put without conditions: only for a caller who knows that nothing is there. Raises ChecksumRefused."""
+
+    def delete_probe(self, key: str) -> None:
+        """Remove an object under probe/, the only ones that may be removed; nothing there is no error."""
+
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectMissing."""
 
@@ -80,6 +109,13 @@ def checked_key(key: str) -> str:
     if wrong:
         raise StoreError(f"{key[:80]!r} is no object key", mend="Report it: keys are made from checked ids only.")
     return key
+
+
+def checked_probe_key(key: str) -> str:
+    """The key itself, when it is a probe's. Raises StoreError."""
+    if not key.startswith(PROBE_PREFIX):
+        raise StoreError(f"{key[:80]!r} is no probe object", mend="Report it: nothing else is ever deleted.")
+    return checked_key(key)
 
 
 def open_store(settings: Settings) -> ObjectStore:

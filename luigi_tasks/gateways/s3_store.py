@@ -1,8 +1,8 @@
 """Objects in an S3 bucket: created by conditional PUT with a SHA-256 checksum that the server verifies.
 
 boto3 repeats a PUT whose reply was lost and then reports 412 for our own object, so a 412 is never an error by itself:
-what is there is read back and compared. A server that answers 501 to `If-None-Match` gets HEAD, then PUT: two writers
-at once may then both believe that they created the object. One that ignores the header cannot be told from here.
+what is there is read back and compared. A server that cannot put conditionally (501, or the probe found that it
+overwrites) gets HEAD, then PUT: safe with one writer, or under the lock of a GuardedStore, which Publish uses.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ from typing import TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.identity import CODE_VERSION, PROJECT
-from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, Put, StoreUnavailable, checked_key
+from luigi_tasks.gateways.objects import (
+    ChecksumRefused,
+    NoConditions,
+    ObjectDamaged,
+    ObjectHead,
+    ObjectMissing,
+    Put,
+    StoreUnavailable,
+    checked_key,
+    checked_probe_key,
+)
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +41,8 @@ TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 MISSING = {"404", "NoSuchKey", "NotFound"}
 NO_CONDITIONS = {"NotImplemented", "501"}
 # Refused as 4xx although the same call may succeed the next time.
-PASSING = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "SlowDown", "OperationAborted"}
+PASSING = {"RequestTimeout", "IncompleteBody", "SlowDown", "OperationAborted"}
+WRONG_CHECKSUM = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 PASSING_STATUS = {408, 409, 425, 429}
 CONNECTION_LOST = (NoConnection, HTTPClientError, IncompleteReadError)
 MENDS = {
@@ -43,6 +54,7 @@ MENDS = {
     "301": "Set AWS_DEFAULT_REGION to the bucket's region.",
 }
 CREDENTIALS_MEND = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and that they may write here."
+DAMAGED_MEND = "Read it again; when it stays so, the object is damaged: restore it from a copy."
 ENDPOINT_MEND = "Check S3_ENDPOINT_URL and the network."
 
 
@@ -58,27 +70,41 @@ class S3Store:
     def put_if_absent(
         self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
-        request: PutObjectRequestTypeDef = {
-            "IfNoneMatch": "*",
-            "Bucket": self.bucket,
-            "Key": checked_key(key),
-            "Body": cast("bytes", body),  # the stubs do not know that botocore takes a bytearray as it is
-            "ContentType": content_type,
-            "ChecksumAlgorithm": "SHA256",
-            "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
-            "Metadata": dict(metadata),
-        }
+        try:
+            created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+        except NoConditions:
+            if self.head(key) is not None:
+                return Put(created=False, sha256=self._hash_there(key))
+            self.replace(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+            return Put(created=True, sha256=sha256)
+        return Put(created=created, sha256=sha256 if created else self._hash_there(key))
+
+    def create(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> bool:
+        request = self._request(key, body, content_type, sha256, metadata)
+        request["IfNoneMatch"] = "*"
         try:
             self._client.put_object(**request)
         except ClientError as problem:
             if _code(problem) in TAKEN:
-                return Put(created=False, sha256=self._hash_there(key))
-            if _code(problem) not in NO_CONDITIONS:
-                raise self._told(problem, f"put {key}") from None
-            return self._put_without_conditions(request, sha256)
+                return False
+            if _code(problem) in NO_CONDITIONS:
+                raise NoConditions(f"put {key}: {_code(problem)}", where=self._where) from None
+            raise self._told(problem, f"put {key}") from None
         except BotoCoreError as problem:
             raise self._told(problem, f"put {key}") from None
-        return Put(created=True, sha256=sha256)
+        return True
+
+    def replace(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> None:
+        with self._telling(f"put {key}"):
+            self._client.put_object(**self._request(key, body, content_type, sha256, metadata))
+
+    def delete_probe(self, key: str) -> None:
+        with self._telling(f"delete {key}"):
+            self._client.delete_object(Bucket=self.bucket, Key=checked_probe_key(key))
 
     def get(self, key: str) -> bytes:
         with self._telling(f"get {key}"):
@@ -110,13 +136,18 @@ class S3Store:
         with self._telling("check"):
             self._client.head_bucket(Bucket=self.bucket)
 
-    def _put_without_conditions(self, request: PutObjectRequestTypeDef, sha256: str) -> Put:
-        if self.head(request["Key"]) is not None:
-            return Put(created=False, sha256=self._hash_there(request["Key"]))
-        del request["IfNoneMatch"]
-        with self._telling(f"put {request['Key']}"):
-            self._client.put_object(**request)
-        return Put(created=True, sha256=sha256)
+    def _request(
+        self, key: str, body: bytes | bytearray, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> PutObjectRequestTypeDef:
+        return {
+            "Bucket": self.bucket,
+            "Key": checked_key(key),
+            "Body": cast("bytes", body),  # the stubs do not know that botocore takes a bytearray as it is
+            "ContentType": content_type,
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+            "Metadata": dict(metadata),
+        }
 
     def _hash_there(self, key: str) -> str:
         there = self.head(key)
@@ -134,17 +165,24 @@ class S3Store:
     def _told(self, problem: ClientError | BotoCoreError, doing: str) -> StoreError:
         """Our error for theirs. Only codes and class names are passed on: messages may carry addresses and key ids."""
         if not isinstance(problem, ClientError):
-            name = type(problem).__name__
-            if isinstance(problem, CONNECTION_LOST):
-                return StoreUnavailable(f"{doing}: {name}", where=self._where, mend=ENDPOINT_MEND)
-            return StoreError(f"{doing}: {name}", where=self._where, mend=CREDENTIALS_MEND)
+            return self._told_of_driver(problem, doing)
         code, status = _code(problem), _status(problem)
         what = f"{doing}: {code}"
+        if code in WRONG_CHECKSUM:
+            return ChecksumRefused(what, where=self._where)
         if code in MISSING and doing.startswith(("get ", "head ")):
             return ObjectMissing("there is no such object", where=f"{doing.partition(' ')[2]} in {self._where}")
         if code in PASSING or status >= 500 or status in PASSING_STATUS:
             return StoreUnavailable(what, where=self._where)
         return StoreError(what, where=self._where, mend=MENDS.get(code, CREDENTIALS_MEND))
+
+    def _told_of_driver(self, problem: BotoCoreError, doing: str) -> StoreError:
+        name = type(problem).__name__
+        if isinstance(problem, FlexibleChecksumError):
+            return ObjectDamaged(f"{doing}: not the bytes of its checksum", where=self._where, mend=DAMAGED_MEND)
+        if isinstance(problem, CONNECTION_LOST):
+            return StoreUnavailable(f"{doing}: {name}", where=self._where, mend=ENDPOINT_MEND)
+        return StoreError(f"{doing}: {name}", where=self._where, mend=CREDENTIALS_MEND)
 
 
 def _client(settings: Settings) -> S3Client:
@@ -163,7 +201,7 @@ def _client(settings: Settings) -> S3Client:
         retries={"mode": "standard", "total_max_attempts": 4},
         connect_timeout=10,
         read_timeout=60,
-        max_pool_connections=max(10, settings.upload_concurrency),
+        max_pool_connections=max(16, settings.upload_concurrency),
         s3={"addressing_style": "path" if settings.s3_force_path_style else "auto"},
         request_checksum_calculation="when_required",
         user_agent_extra=f"{PROJECT}/{CODE_VERSION}",

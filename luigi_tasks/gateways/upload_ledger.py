@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.publishing import ManifestItem, Outcome, UploadOutcome, UploadTotals
+from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome, UploadTotals
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -33,18 +33,20 @@ OPEN = """
 from ops.manifests as m
 inner join ops.manifest_items as i on m.manifest_id = i.manifest_id
 where
-    m.run_key = %s
+    m.run_key = %(run_key)s
     and not exists (
         select 1 from ops.uploads as u
         where u.wallhaven_id = i.wallhaven_id and (u.run_key = m.run_key or u.outcome = 'stored')
     )
 """
-OPEN_ITEMS = (
-    "select i.wallhaven_id, i.image_url, i.s3_key, i.file_type, i.file_size, i.width, i.height"
-    + OPEN
-    + "order by i.position"
-)
 COUNT_OPEN = "select count(*)" + OPEN
+
+# Locks the claim until the transaction ends: whoever would take it over waits for us, or we find it taken.
+HOLD = """
+select 1 from ops.upload_claims
+where wallhaven_id = %s and fence = %s and leased_until > clock_timestamp()
+for update
+"""
 
 INTEND = """
 insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256) values (%s, %s, %s, %s)
@@ -110,30 +112,33 @@ def freeze(cursor: Cursor, run_key: str, limit: int | None) -> int:
     return _number(cursor)
 
 
-def open_items(cursor: Cursor, run_key: str) -> list[ManifestItem]:
-    """What is left of the run's manifest: not attempted by this run, not stored by any. In the manifest's order."""
-    cursor.execute(OPEN_ITEMS, (run_key,))
-    return [ManifestItem(*row) for row in cursor.fetchall()]
+def intend(cursor: Cursor, run_key: str, claim: Claim, sha256: str) -> None:
+    """Say which bytes are about to be put. Commit before the put: from then on the object has an owner.
+
+    Raises ClaimLost.
+    """
+    _hold(cursor, claim)
+    cursor.execute(INTEND, (claim.item.wallhaven_id, run_key, claim.item.s3_key, sha256))
 
 
-def intend(cursor: Cursor, run_key: str, item: ManifestItem, sha256: str) -> None:
-    """Say which bytes are about to be put. Commit before the put: from then on the object has an owner."""
-    cursor.execute(INTEND, (item.wallhaven_id, run_key, item.s3_key, sha256))
-
-
-def register(cursor: Cursor, run_key: str, outcome: UploadOutcome) -> bool:
-    """Keep the outcome as the picture's next attempt; False when the picture was registered as stored before.
+def register(cursor: Cursor, run_key: str, claim: Claim, outcome: UploadOutcome) -> None:
+    """Keep the outcome as the picture's next attempt and end the claim. Raises ClaimLost: then nothing changed.
 
     The intent ends with `stored` alone: after any other outcome an object of an earlier, killed attempt, or of a put
     whose reply was lost, may exist, and the intent is all that tells whose it is.
     """
-    cursor.execute("select pg_advisory_xact_lock(hashtextextended('upload ' || %s, 0))", (outcome.wallhaven_id,))
+    _hold(cursor, claim)
     row = {**vars(outcome), "run_key": run_key, "outcome": str(outcome.outcome), "flags": list(outcome.flags)}
     cursor.execute(REGISTER, row)
-    registered = cursor.rowcount == 1
     if outcome.outcome is Outcome.STORED:
         cursor.execute("delete from ops.upload_intents where wallhaven_id = %s", (outcome.wallhaven_id,))
-    return registered
+    cursor.execute("delete from ops.upload_claims where fence = %s", (claim.fence,))
+
+
+def _hold(cursor: Cursor, claim: Claim) -> None:
+    cursor.execute(HOLD, (claim.item.wallhaven_id, claim.fence))
+    if cursor.fetchone() is None:
+        raise ClaimLost(claim.item.wallhaven_id)
 
 
 def reopen(cursor: Cursor, outcome: str | None) -> int:
@@ -146,7 +151,7 @@ def totals(cursor: Cursor, run_key: str) -> UploadTotals:
     """The run's manifest and attempts in numbers."""
     cursor.execute("select coalesce(sum(items), 0)::bigint from ops.manifests where run_key = %s", (run_key,))
     items = _number(cursor)
-    cursor.execute(COUNT_OPEN, (run_key,))
+    cursor.execute(COUNT_OPEN, {"run_key": run_key})
     still_open = _number(cursor)
     cursor.execute(
         "select outcome, count(*) from ops.uploads where run_key = %s group by outcome order by outcome", (run_key,)
@@ -154,7 +159,9 @@ def totals(cursor: Cursor, run_key: str) -> UploadTotals:
     outcomes = dict(cursor.fetchall())
     cursor.execute(TOTALS, (run_key,))
     stored_bytes, flagged = cursor.fetchone() or (0, 0)
-    return UploadTotals(items, still_open, stored_bytes, flagged, outcomes)
+    cursor.execute("select result from ops.store_probes where run_key = %s order by probed_at desc limit 1", (run_key,))
+    probed = cursor.fetchone()
+    return UploadTotals(items, still_open, stored_bytes, flagged, outcomes, store=probed[0] if probed else {})
 
 
 def stored_keys(cursor: Cursor, run_key: str, limit: int) -> list[str]:

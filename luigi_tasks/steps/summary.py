@@ -23,6 +23,7 @@ def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
     facts = {**run, **(counted or {}), "collection": statuses, "certificate": certificate}
     facts["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
     facts["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
+    facts["stopped"] = steps.get("Publish", {}).get("stopped", [])
     facts["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
     as_json = settings.draenei_progress == "json"
     text = json.dumps({"event": "summary", **facts}, default=str) if as_json else "\n".join(lines(facts))
@@ -58,6 +59,7 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))
+    text += [_line("stopped", sentence) for sentence in facts.get("stopped", ())]
     if facts["pending_after"] is not None:
         text.append(_line("pending", f"{facts['pending_after']} pictures due now"))
     text.append(_line("collection", ", ".join(f"{status} {number}" for status, number in facts["collection"].items())))

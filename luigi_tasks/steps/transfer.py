@@ -9,8 +9,10 @@ from __future__ import annotations
 import string
 import time
 from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import quote
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, Verified
 from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
@@ -20,7 +22,13 @@ from luigi_tasks.steps.flow import WeightGate
 from luigi_tasks.steps.verify import Limits, verify
 
 SLACK_BYTES = 1 << 20  # a body that much larger than its record says is not asked for twice
-Intend = Callable[[ManifestItem, str], None]
+Intend = Callable[[str], None]
+
+
+class Fetch(Protocol):
+    """One of the Downloader's two ways to fetch."""
+
+    def __call__(self, url: str, *, expected_bytes: int) -> Download: ...
 
 
 class Transfer:
@@ -32,32 +40,40 @@ class Transfer:
         self._bodies = WeightGate(settings.upload_memory_bytes)
         self._decoding = WeightGate(settings.upload_memory_bytes)
 
-    def move(self, item: ManifestItem, intend: Intend) -> UploadOutcome:
-        """Store one picture. intend(item, sha256) must have committed the intent when it returns.
+    def move(self, item: ManifestItem, intend: Intend, *, quick: bool = False) -> UploadOutcome:
+        """Store one picture. intend(sha256) must have committed the intent when it returns.
 
-        A failure of this picture is an outcome, not an exception. Raises StoreError when the store needs a person and
-        DownloadStopped when the run is stopping: then nothing is to be registered.
+        quick: ask its host once and only briefly. A failure of this picture is an outcome, not an exception. Raises
+        StoreError when the store needs a person, DownloadStopped when the run is stopping, and what intend raises:
+        then nothing is to be registered.
         """
         begun = time.monotonic()
+        fetch = self._downloader.fetch_quickly if quick else self._downloader.fetch
         try:
-            return self._with_room(item, intend, begun)
+            return self._with_room(item, intend, begun, fetch)
         except PictureError as problem:
             return _outcome(item, problem.outcome, begun, reason=problem.reason, http_status=problem.http_status)
 
-    def _with_room(self, item: ManifestItem, intend: Intend, begun: float) -> UploadOutcome:
+    def _with_room(self, item: ManifestItem, intend: Intend, begun: float, fetch: Fetch) -> UploadOutcome:
         room = item.file_size + SLACK_BYTES
         while True:
             try:
                 with self._bodies.hold(room):
-                    return self._checked_and_put(item, intend, begun, room)
+                    crash_point("publish.download.before")
+                    download = fetch(item.image_url, expected_bytes=room)
+                    crash_point("publish.download.after")
+                    return self._checked_and_put(item, intend, begun, download)
             except NeedsRoom as larger:  # the record's size is wrong: queue again, holding nothing
                 room = max(larger.bytes, 2 * room)
 
-    def _checked_and_put(self, item: ManifestItem, intend: Intend, begun: float, room: int) -> UploadOutcome:
-        download = self._downloader.fetch(item.image_url, expected_bytes=room)
+    def _checked_and_put(self, item: ManifestItem, intend: Intend, begun: float, download: Download) -> UploadOutcome:
+        crash_point("publish.verify.before")
         verified = verify(download.body, item, self._limits, self._decoding.hold)
-        intend(item, verified.sha256)
+        crash_point("publish.verify.after")
+        intend(verified.sha256)
+        crash_point("publish.put.before")
         outcome, reason = self._put(item, download, verified)
+        crash_point("publish.put.after")
         return _outcome(item, outcome, begun, reason=reason, download=download, verified=verified)
 
     def _put(self, item: ManifestItem, download: Download, verified: Verified) -> tuple[Outcome, str]:

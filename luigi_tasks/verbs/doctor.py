@@ -17,6 +17,7 @@ from luigi_tasks.domain.progress import human_bytes
 from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres
 from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import open_store
+from luigi_tasks.gateways.store_probe import probe
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.warehouse import migrate
@@ -69,7 +70,7 @@ def _warehouse(own: Settings) -> str:
 def _objects(own: Settings) -> str:
     store = open_store(own)
     store.check()
-    return store.uri("")
+    return f"{store.uri('')}: {probe(store)}"
 
 
 def _disk(own: Settings) -> str:

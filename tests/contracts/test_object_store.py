@@ -25,6 +25,7 @@ from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, Put, StoreUnavailable, open_store
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from tests.s3_double import Server, s3_double
 
 BODY = os.urandom(100_000)
 OTHER = os.urandom(100_000)
@@ -92,10 +93,19 @@ def bucket(tmp_path: Path) -> Iterator[Bucket]:
         yield Bucket(endpoint, app, name)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture
+def double() -> Iterator[Server]:
+    with s3_double() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3", "double"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
         return FolderStore(tmp_path / "objects")
+    if request.param == "double":
+        server: Server = request.getfixturevalue("double")
+        return server.store()
     found: Bucket = request.getfixturevalue("bucket")
     return found.store
 
@@ -188,8 +198,35 @@ def test_a_usable_store_passes_its_check_and_nothing_stays(store: ObjectStore) -
 
 
 def test_the_address_names_the_object(store: ObjectStore) -> None:
-    assert store.uri(KEY).startswith(("file:///", "s3://b"))
+    assert store.uri(KEY).startswith(("file:///", "s3://"))
     assert store.uri(KEY).endswith(KEY)
+
+
+# the strict double: faults on demand
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "after_500"])
+def test_a_put_that_was_committed_and_not_confirmed_is_ours_and_there_once(double: Server, kind: str) -> None:
+    double.state.fault(kind)
+    assert put(double.store()) == Put(created=False, sha256=sha256(BODY))
+    assert double.state.puts() == {KEY: 1}
+
+
+def test_a_body_cut_short_is_unavailable_and_never_taken_for_the_object(double: Server) -> None:
+    store = double.store()
+    put(store)
+    double.state.fault("truncated", "GET", times=9)
+    with pytest.raises(StoreUnavailable):
+        store.get(KEY)
+
+
+@pytest.mark.parametrize(("kind", "mend"), [("denied", "AWS_PROFILE"), ("skewed", "clock"), ("expired", "Renew")])
+def test_credentials_and_clock_need_a_person(double: Server, kind: str, mend: str) -> None:
+    double.state.fault(kind, times=9)
+    with pytest.raises(StoreError, match=mend) as raised:
+        put(double.store())
+    assert not isinstance(raised.value, StoreUnavailable)
+    assert double.state.puts() == {}
 
 
 # the folder alone

@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime
 import hashlib
 import threading
+from pathlib import Path
 
 from luigi_tasks.domain.publishing import ManifestItem
 from luigi_tasks.domain.run import Query, Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.publish import freeze_step
 from tests.conftest import Warehouse
 from tests.image_server import Answer, ImageServer, whole
 from tests.pictures import item
+from tests.s3_double import Server
 
 EPOCH = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 PENDING = """
@@ -34,19 +37,32 @@ using ops.uploads as u where u.wallhaven_id = p.wallhaven_id and u.outcome = 'st
 class Publishing:
     """Everything that a publish needs, made on the spot."""
 
-    def __init__(self, warehouse: Warehouse, server: ImageServer) -> None:
-        self.warehouse, self.server = warehouse, server
+    def __init__(self, warehouse: Warehouse, server: ImageServer, double: Server | None = None) -> None:
+        self.warehouse, self.server, self.double = warehouse, server, double
         warehouse.rows(PENDING)
         self.bodies: dict[str, bytes] = {}
 
     def settings(self, **different: object) -> Settings:
         """Settings that allow the server's address."""
-        return self.warehouse.settings(**{"wallhaven_image_hosts": (self.server.host,), **different})
+        bucket = self.double.settings() if self.double else {}
+        return self.warehouse.settings(**{"wallhaven_image_hosts": (self.server.host,), **bucket, **different})
 
     @property
-    def store(self) -> FolderStore:
-        """The folder that these settings mean."""
-        return FolderStore(self.warehouse.home / "objects")
+    def environ(self) -> dict[str, str]:
+        """The same for a process of its own."""
+        bucket = self.double.settings() if self.double else {}
+        own = {"DRAENEI_HOME": self.warehouse.home, "WALLHAVEN_IMAGE_HOSTS": self.server.host, **bucket}
+        return {**self.warehouse.environ, **{name.upper(): str(value) for name, value in own.items()}}
+
+    @property
+    def folder(self) -> Path:
+        """Where the objects are when they are in a folder."""
+        return self.warehouse.home / "objects"
+
+    @property
+    def store(self) -> ObjectStore:
+        """The store that these settings mean."""
+        return self.double.store() if self.double else FolderStore(self.folder)
 
     def offer(self, wallhaven_id: str, body: bytes, answer: Answer | None = None, **different: object) -> ManifestItem:
         """A pending picture, the later the newer; the server has it, or gives another answer."""
@@ -84,7 +100,11 @@ class Publishing:
             assert (sha256, size) == (hashlib.sha256(body).hexdigest(), len(body))
         assert {head.key for head in self.store.list("")} == {row[1] for row in rows}
         assert self.warehouse.rows("select * from ops.upload_intents") == []
-        assert list((self.store.root / ".tmp").iterdir()) == []
+        assert self.warehouse.rows("select * from ops.upload_claims") == []
+        if self.double:
+            assert set(self.double.state.puts().values()) <= {1}, "one version a key"
+        else:
+            assert list((self.folder / ".tmp").iterdir()) == []
 
 
 class Watching:

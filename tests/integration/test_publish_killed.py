@@ -131,7 +131,7 @@ def test_a_run_that_is_told_to_stop_stops_soon_and_cleanly(
     assert start_and_signal(publishing, gate, run_key, number, after=4) == 77
     assert time.monotonic() - begun < 10
     assert 4 <= stored(publishing) <= 4 + 3 + 4, "what was in flight may be finished, nothing new is begun"
-    assert list((publishing.store.root / ".tmp").iterdir()) == []
+    assert list((publishing.folder / ".tmp").iterdir()) == []
     assert publishing.warehouse.rows("select * from ops.upload_intents") == []
     assert set(publishing.outcomes(run_key).values()) == {"stored"}
     publish(publishing.settings(), run_key, publishing.store, Silent())

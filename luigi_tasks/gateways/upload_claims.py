@@ -1,0 +1,153 @@
+"""Claims on pictures: taken with SKIP LOCKED, leased by the database's clock, fenced, kept alive by a heartbeat."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.publishing import Claim, ManifestItem
+from luigi_tasks.gateways import postgres
+from luigi_tasks.gateways.upload_ledger import OPEN
+from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+LOCK_CLASS = 1970303347  # the same number stands in ops.upload_claim_holds
+BEATS_PER_LEASE = 4
+
+# ON CONFLICT looks at the newest version of a claim, so of two who saw it free one gets nothing.
+TAKE = f"""
+with chosen as (
+    select i.wallhaven_id, i.position, i.image_url, i.s3_key, i.file_type, i.file_size, i.width, i.height
+    {OPEN}
+    and i.position > %(after)s
+    and not exists (
+        select 1 from ops.upload_claims as c
+        where c.wallhaven_id = i.wallhaven_id and (c.worker = %(worker)s or ops.upload_claim_holds(c))
+    )
+    order by i.position
+    limit 1
+    for update of i skip locked
+),
+taken as (
+    insert into ops.upload_claims as held (wallhaven_id, run_key, worker, fence, leased_until)
+    select
+        wallhaven_id, %(run_key)s, %(worker)s, nextval('ops.upload_fences'),
+        clock_timestamp() + make_interval(secs => %(lease)s)
+    from chosen
+    on conflict (wallhaven_id) do update set
+        run_key = excluded.run_key, worker = excluded.worker, fence = excluded.fence,
+        claimed_at = clock_timestamp(), leased_until = excluded.leased_until
+    where not ops.upload_claim_holds(held)
+    returning held.wallhaven_id, held.fence
+)
+select taken.fence, chosen.position, chosen.wallhaven_id, chosen.image_url, chosen.s3_key, chosen.file_type,
+    chosen.file_size, chosen.width, chosen.height
+from taken inner join chosen on taken.wallhaven_id = chosen.wallhaven_id
+"""  # noqa: S608 (our own text)
+# A statement of its own, so that it sees what was registered while TAKE waited for the last holder's transaction.
+DROP_IF_DONE = """
+delete from ops.upload_claims as c
+using ops.uploads as u
+where c.fence = %s and u.wallhaven_id = c.wallhaven_id and (u.run_key = c.run_key or u.outcome = 'stored')
+"""
+OF_OTHERS = f"""
+select count(*) {OPEN}
+and not exists (select 1 from ops.upload_claims as c where c.wallhaven_id = i.wallhaven_id and c.worker = %(worker)s)
+"""  # noqa: S608 (our own text)
+RENEW = """
+update ops.upload_claims set leased_until = clock_timestamp() + make_interval(secs => %s)
+where worker = %s and leased_until > clock_timestamp()
+"""
+
+
+def connect(settings: Settings) -> Connection:
+    """A connection for claims: what a process that hangs has locked in a transaction is free when its lease is."""
+    connection = postgres.connect(settings)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select set_config('idle_in_transaction_session_timeout', %s, false)",
+            (f"{round(settings.upload_lease_seconds * 1000)}ms",),
+        )
+    return connection
+
+
+class Worker:
+    """One publishing process in the database's eyes. Use as a context manager: leaving gives every claim back.
+
+    A thread renews the leases; when it cannot, `on_loss` is called once and check() raises what was the matter.
+    """
+
+    def __init__(self, settings: Settings, run_key: str, on_loss: Callable[[], None]) -> None:
+        self._run_key, self._lease, self._on_loss = run_key, settings.upload_lease_seconds, on_loss
+        self._connection = postgres.connect(settings, "draenei-collector publish")
+        self._connection.autocommit = True
+        with self._connection.cursor() as cursor:
+            cursor.execute("select nextval('ops.upload_workers')::integer")
+            self.number = int((cursor.fetchone() or (0,))[0])
+            cursor.execute("select pg_advisory_lock(%s, %s)", (LOCK_CLASS, self.number))
+        self._left, self._lost = threading.Event(), ""
+        self._heart = threading.Thread(target=self._beat, name="publish-heartbeat", daemon=True)
+
+    def __enter__(self) -> Worker:
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import psycopg2
+
+        self._left.set()
+        self._heart.join()
+        with (
+            contextlib.closing(self._connection),
+            contextlib.suppress(psycopg2.Error),  # the connection's end frees the claims as well
+            self._connection.cursor() as cursor,
+        ):
+            cursor.execute("delete from ops.upload_claims where worker = %s", (self.number,))
+
+    def take(self, cursor: Cursor, after: int) -> tuple[Claim, int] | None:
+        """Claim the next open item behind position `after`, and its position; None when there is none now."""
+        values = {"run_key": self._run_key, "worker": self.number, "after": after, "lease": self._lease}
+        while True:
+            cursor.execute(TAKE, values)
+            if (row := cursor.fetchone()) is None:
+                return None
+            fence, position, *item = row
+            cursor.execute(DROP_IF_DONE, (fence,))
+            if cursor.rowcount == 0:
+                return Claim(ManifestItem(*item), fence), position
+
+    def others(self, cursor: Cursor) -> int:
+        """How many open items of the run are not claimed by this worker."""
+        cursor.execute(OF_OTHERS, {"run_key": self._run_key, "worker": self.number})
+        return int((cursor.fetchone() or (0,))[0])
+
+    def check(self) -> None:
+        """Raise WarehouseError when the leases could not be renewed."""
+        if self._lost:
+            raise WarehouseError(f"the claims could not be renewed: {self._lost}", mend="Run the same command again.")
+
+    def _beat(self) -> None:
+        import psycopg2
+
+        while not self._left.wait(self._lease / BEATS_PER_LEASE):
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(RENEW, (self._lease, self.number))
+            except psycopg2.Error as problem:
+                self._lost = type(problem).__name__
+                self._on_loss()
+                return
+
+
+def release(cursor: Cursor, claim: Claim) -> None:
+    """Give a claim back that is still ours; another's is left alone."""
+    cursor.execute("delete from ops.upload_claims where fence = %s", (claim.fence,))

@@ -1,0 +1,227 @@
+"""Claims on pictures: shared by processes, freed by death or by the end of the lease, fenced against zombies."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+
+from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome
+from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.gateways.upload_claims import Worker, connect, release
+from luigi_tasks.steps.publish import publish
+from tests.conftest import Warehouse
+from tests.image_server import Request, serving, whole
+from tests.integration.publish_fixtures import Publishing
+from tests.pictures import picture
+
+LEASE = 0.4
+
+
+@pytest.fixture
+def publishing(warehouse: Warehouse) -> Iterator[Publishing]:
+    with serving() as server:
+        found = Publishing(warehouse, server)
+        for seed in range(4):
+            found.offer(f"w{seed:05}", picture(seed=seed))
+        yield found
+
+
+@contextlib.contextmanager
+def worker(publishing: Publishing, run_key: str, *, beats: bool = True, lease: float = LEASE) -> Iterator[Worker]:
+    """A worker of the run; one that does not beat hangs from the start."""
+    found = Worker(publishing.settings(upload_lease_seconds=lease), run_key, lambda: None)
+    if beats:
+        with found:
+            yield found
+        return
+    try:
+        yield found
+    finally:
+        found._connection.close()
+
+
+def take(publishing: Publishing, of: Worker, after: int = 0) -> Claim | None:
+    with postgres.transaction(publishing.settings()) as cursor:
+        return (of.take(cursor, after) or (None,))[0]
+
+
+def register(publishing: Publishing, run_key: str, claim: Claim, outcome: Outcome = Outcome.UNREACHABLE) -> None:
+    with postgres.transaction(publishing.settings()) as cursor:
+        upload_ledger.register(cursor, run_key, claim, UploadOutcome(claim.item.wallhaven_id, outcome, 0.1))
+
+
+def test_workers_take_different_items_in_the_manifests_order_and_give_all_back(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1")
+    with worker(publishing, run_key) as one, worker(publishing, run_key) as two:
+        claims = [take(publishing, by) for by in (one, two, one, two, one)]
+        assert [claim and claim.item.wallhaven_id for claim in claims] == ["w00003", "w00002", "w00001", "w00000", None]
+        fences = [claim.fence for claim in claims if claim]
+        assert fences == sorted(set(fences))
+        with postgres.transaction(publishing.settings()) as cursor:
+            assert one.others(cursor) == 2
+    assert publishing.warehouse.rows("select * from ops.upload_claims") == []
+
+
+def test_an_item_locked_by_another_transaction_is_skipped_not_waited_for(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1")
+    with worker(publishing, run_key) as one, contextlib.closing(publishing.warehouse.connect()) as other:
+        with other.cursor() as cursor:
+            cursor.execute("select 1 from ops.manifest_items where wallhaven_id = 'w00003' for update")
+            begun = time.monotonic()
+            claim = take(publishing, one)
+        assert claim
+        assert claim.item.wallhaven_id == "w00002"
+        assert time.monotonic() - begun < 2
+
+
+def test_of_sixteen_who_want_the_last_item_one_gets_it(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    gate, got = threading.Barrier(16), []
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(worker(publishing, run_key)) for _ in range(16)]
+
+        def race(one: Worker) -> None:
+            gate.wait()
+            got.append(take(publishing, one))
+
+        threads = [threading.Thread(target=race, args=(one,)) for one in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len([claim for claim in got if claim]) == 1
+
+
+def test_the_heartbeat_holds_a_claim_past_its_lease(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    with worker(publishing, run_key) as one, worker(publishing, run_key) as two:
+        claim = take(publishing, one)
+        assert claim
+        time.sleep(2.5 * LEASE)
+        assert take(publishing, two) is None
+        register(publishing, run_key, claim)
+    assert publishing.outcomes(run_key) == {"w00003": "unreachable"}
+
+
+def test_a_dead_workers_claim_is_free_at_once(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    with worker(publishing, run_key) as two:
+        with worker(publishing, run_key, beats=False, lease=3600) as dead:
+            assert take(publishing, dead)
+            assert take(publishing, two) is None
+        deadline = time.monotonic() + 5
+        while take(publishing, two) is None:
+            assert time.monotonic() < deadline
+
+
+def test_a_zombie_whose_lease_passed_changes_nothing(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    with worker(publishing, run_key, beats=False) as zombie, worker(publishing, run_key) as heir:
+        old = take(publishing, zombie)
+        assert old
+        assert take(publishing, heir) is None
+        time.sleep(1.2 * LEASE)
+        for call in (
+            lambda: register(publishing, run_key, old),  # nobody took it over yet: it is lost all the same
+            lambda: take(publishing, heir) and register(publishing, run_key, old),
+        ):
+            with pytest.raises(ClaimLost):
+                call()
+        with pytest.raises(ClaimLost), postgres.transaction(publishing.settings()) as cursor:
+            upload_ledger.intend(cursor, run_key, old, "00" * 32)
+        with postgres.transaction(publishing.settings()) as cursor:
+            release(cursor, old)
+        assert publishing.outcomes(run_key) == {}
+        assert publishing.warehouse.rows("select * from ops.upload_intents") == []
+        ((fence,),) = publishing.warehouse.rows("select fence from ops.upload_claims")
+        assert fence > old.fence, "the heir's claim stands"
+
+
+def test_who_waited_for_the_registration_does_not_get_the_item(publishing: Publishing) -> None:
+    """The claim's query began before the registration was committed, so it cannot see it."""
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    with (
+        worker(publishing, run_key, beats=False) as one,
+        worker(publishing, run_key) as two,
+        contextlib.closing(publishing.warehouse.connect()) as connection,
+    ):
+        claim = take(publishing, one)
+        assert claim
+        with connection.cursor() as cursor:
+            outcome = UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1)
+            upload_ledger.register(cursor, run_key, claim, outcome)
+            time.sleep(1.2 * LEASE)
+            got: list[Claim | None] = []
+            waiting = threading.Thread(target=lambda: got.append(take(publishing, two)))
+            waiting.start()
+            time.sleep(0.3)
+            assert got == []
+            connection.commit()
+            waiting.join()
+        assert got == [None]
+
+
+def test_what_a_hanging_process_has_locked_is_free_when_its_lease_is(publishing: Publishing) -> None:
+    """Stopped between a statement and its commit, with its database session alive."""
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    settings = publishing.settings(upload_lease_seconds=LEASE)
+    with (
+        worker(publishing, run_key, beats=False) as hanging,
+        worker(publishing, run_key) as heir,
+        contextlib.closing(connect(settings)) as connection,
+        connection.cursor() as cursor,
+    ):
+        claim = take(publishing, hanging)
+        assert claim
+        upload_ledger.register(cursor, run_key, claim, UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1))
+        time.sleep(1.2 * LEASE)
+        got: list[Claim | None] = []
+        taking = threading.Thread(target=lambda: got.append(take(publishing, heir)), daemon=True)
+        taking.start()
+        taking.join(5)
+        assert got, "it waits for a transaction that nobody will end"
+        assert got[0]
+        with pytest.raises(psycopg2.Error):
+            cursor.execute("select 1")
+    assert publishing.outcomes(run_key) == {}
+
+
+def test_a_worker_cut_off_from_the_database_says_so(publishing: Publishing) -> None:
+    run_key, told = publishing.freeze("1"), threading.Event()
+    with Worker(publishing.settings(upload_lease_seconds=LEASE), run_key, told.set) as one:
+        publishing.warehouse.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'draenei-collector publish' and datname = current_database()"
+        )
+        assert told.wait(5)
+        with pytest.raises(WarehouseError, match="could not be renewed"):
+            one.check()
+
+
+def test_two_processes_share_a_manifest(publishing: Publishing) -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def meet(body: bytes):
+        def answer(request: Request) -> None:
+            together.wait()  # passes only when two are asked for at once, by two crews of one hand each
+            whole(body)(request)
+
+        return answer
+
+    for name, body in publishing.bodies.items():
+        publishing.server.answers[f"/full/{name}"] = meet(body)
+    run_key, settings = publishing.freeze("1"), publishing.settings(upload_concurrency=1, image_answer_seconds=20)
+    crews = [threading.Thread(target=publish, args=(settings, run_key, publishing.store, Silent())) for _ in range(2)]
+    for crew in crews:
+        crew.start()
+    for crew in crews:
+        crew.join()
+    publishing.assert_all_stored_once()
+    assert set(publishing.server.asked.values()) == {1}
