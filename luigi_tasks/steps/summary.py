@@ -48,6 +48,8 @@ def _counted(facts: dict[str, Any]) -> list[str]:
         _line("new", f"{facts['inserted']}, changed {facts['updated']}, quarantined {facts['quarantined']}"),
         _line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"),
     ]
+    if facts["quarantined"]:
+        text.append(_line("warning", f"{facts['quarantined']} of {facts['received']} records are in quarantine"))
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))
@@ -61,7 +63,7 @@ def _counted(facts: dict[str, Any]) -> list[str]:
 
 def _next(facts: dict[str, Any]) -> str:
     if facts.get("quarantined"):
-        return "look at the quarantined records: select * from ops.quarantine where state = 'open'"
+        return "look at the quarantined records: python -m luigi_tasks quarantine list"
     if facts.get("failures"):
         return "later runs try the failed ones again; `python -m luigi_tasks status` shows which were given up"
     if facts.get("pending_after"):

@@ -24,6 +24,7 @@ COUNTED = {
     "inserted": 5,
     "updated": 2,
     "quarantined": 0,
+    "received": 60,
     "uploaded": 5,
     "bytes": 2048,
     "failures": 0,
@@ -74,7 +75,7 @@ def test_failures_are_told_by_reason() -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"quarantined": 1, "failures": 1}, "ops.quarantine"),
+        ({"quarantined": 1, "failures": 1}, "quarantine list"),
         ({"failures": 1}, "later runs try the failed ones again"),
         ({"pending_after": 9}, "run it again"),
         ({}, "nothing to mend"),
@@ -82,3 +83,8 @@ def test_failures_are_told_by_reason() -> None:
 )
 def test_the_next_step_fits(facts: dict[str, Any], words: str) -> None:
     assert words in said(**facts)[-1]
+
+
+def test_quarantined_records_are_a_warning_with_their_share() -> None:
+    assert "  warning     2 of 60 records are in quarantine" in said(quarantined=2)
+    assert not any("warning" in line for line in said())
