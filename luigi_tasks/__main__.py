@@ -17,6 +17,9 @@ VERBS = {
     "plan": ("plan", "Say what a run would do; writes nothing."),
     "status": ("status", "Recent runs, the collection, what is pending."),
     "retry": ("retry", "Let the next run try again what was given up."),
+    "replay": ("replay", "Rebuild the tables from the raw zone, or say what a rebuild would change."),
+    "quarantine": ("quarantine", "Bad records: list, show, and drive again what passes by now."),
+    "explain": ("explain", "Where a wallpaper comes from: object, attempts, record, page, request, run."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     wallhaven_max_pages: int = Field(10_000, ge=1, description="a crawl stops with an error past this many pages")
     details_per_run: int = Field(120, ge=0, description="details (tags, uploader) fetched in a run; 0 = none")
 
+    quarantine_max_share: float = Field(
+        0.05, ge=0, le=1, description="a run fails when more of its records than this share are quarantined"
+    )
+
     # patience with the source
     http_timeout_seconds: float = Field(60, gt=0, description="whole time for one API response")
     http_max_attempts: int = Field(6, ge=1, description="attempts at one API request")

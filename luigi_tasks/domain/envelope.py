@@ -23,7 +23,11 @@ SECRET_HEADERS = frozenset({"set-cookie", "x-api-key", "authorization", "cookie"
 
 @dataclass(frozen=True)
 class Envelope:
-    """Where a body came from. request: method, path, params; never a credential. fetched_at: UTC."""
+    """Where a body came from. request: method, path, params; never a credential. fetched_at: UTC.
+
+    query: text and parameters of the run's query, so that the run can be entered again from any of its responses;
+    source_address, settings_sha256: as in ops.runs. Objects written before these three were kept have None and ''.
+    """
 
     run_key: str
     source: str
@@ -36,6 +40,9 @@ class Envelope:
     sha256: str
     body_bytes: int
     code_version: str
+    query: Mapping[str, object] | None = None
+    source_address: str = ""
+    settings_sha256: str = ""
 
     @property
     def content_type(self) -> str:

@@ -8,6 +8,7 @@ PipelineError
 │   ├── SourceRefused      401 or 403: the source will not serve us
 │   └── SourceThrottled    429 until the patience set was used up
 ├── StoreError             the object store cannot be reached, or refuses
+├── QuarantineOverflow     more records of a run are bad than the error budget allows
 ├── ModelError             dbt failed; names the node that did
 └── AlreadyRunning         another Collect of this source holds the lock
 """
@@ -60,6 +61,10 @@ class SourceThrottled(SourceError):
 
 class StoreError(PipelineError):
     """The object store cannot be reached, or refuses."""
+
+
+class QuarantineOverflow(PipelineError):
+    """More records of a run are in quarantine than QUARANTINE_MAX_SHARE allows."""
 
 
 class ModelError(PipelineError):

@@ -112,6 +112,14 @@ def body_is_loaded(cursor: Cursor, entity: str, body_sha256: str) -> bool:
     return bool(row and row[0])
 
 
+def received(cursor: Cursor, page_id: int) -> int:
+    """Of how many records a page was when it was loaded."""
+    cursor.execute("select received from ops.loads where page_id = %s", (page_id,))
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def copy_records(
     cursor: Cursor, table: str, page: PageRow, envelope: Envelope, batch_id: int, good: Iterable[GoodRecord]
 ) -> None:

@@ -147,6 +147,9 @@ class Fetcher:
             sha256=envelopes.digest(response.body),
             body_bytes=len(response.body),
             code_version=CODE_VERSION,
+            query={"text": self.run.query.text, "parameters": dict(self.run.query.parameters)},
+            source_address=self.settings.wallhaven_api_url,
+            settings_sha256=self.settings.digest(),
         )
 
     def _obey(self, response: Response) -> None:

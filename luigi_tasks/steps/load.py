@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.envelope import unpack
+from luigi_tasks.domain.errors import QuarantineOverflow
 from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import page_ledger, postgres
+from luigi_tasks.gateways import page_ledger, postgres, quarantine_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
@@ -58,15 +59,16 @@ class Loader:
             loaded = LoadedPage(len(records), 0, len(records), 0)
         else:
             good, bad = self._sort(records)
-            page_ledger.copy_records(cursor, self._table, page, envelope, batch_id, good)
+            page_ledger.copy_records(cursor, self.table, page, envelope, batch_id, good)
             page_ledger.quarantine_records(cursor, self.source.NAME, page, batch_id, bad)
             duplicates = len(records) - len(good) - len(bad)
-            loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self._unexpected_fields(records))
+            loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self.unexpected_fields(records))
         page_ledger.enter_load(cursor, self.source.NAME, page, envelope, batch_id, loaded)
         return loaded
 
     @property
-    def _table(self) -> str:
+    def table(self) -> str:
+        """The raw table of the entity."""
         return self.source.ENTITIES[self.entity].table
 
     def _sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
@@ -81,23 +83,43 @@ class Loader:
                 bad.append(sorted_record)
         return list(good.values()), bad
 
-    def _unexpected_fields(self, records: tuple[object, ...]) -> frozenset[str]:
+    def unexpected_fields(self, records: tuple[object, ...]) -> frozenset[str]:
+        """Fields of these records that the schema does not name."""
         return frozenset(name for record in records for name in self.check.unexpected_fields(record))
 
 
 def load(
     settings: Settings, run_key: str, source: str, entity: str, store: ObjectStore, progress: Progress
 ) -> dict[str, object]:
-    """Load every page of a run's entity that is not loaded yet; returns the sums as a LoadResult's fields."""
+    """Load every page of a run's entity that is not loaded yet; returns the sums as a LoadResult's fields.
+
+    Raises QuarantineOverflow, when all is committed, if more of the run's records than QUARANTINE_MAX_SHARE are bad.
+    """
     loader = Loader(CATALOGUE[source], entity, store)
     result = LoadResult()
     while True:
         with postgres.transaction(settings) as cursor:
             pages = page_ledger.pages_to_load(cursor, run_key, entity, PAGES_PER_BATCH)
             if not pages:
-                return asdict(result)
+                break
             batch_id = page_ledger.open_batch(cursor, run_key)
             batch = [loader.load_page(cursor, page, batch_id) for page in pages]
         for loaded in batch:
             result.add(loaded)
         progress.update(result.pages, result.pages, note=f"{result.received} records")
+    _hold_the_budget(settings, run_key)
+    return asdict(result)
+
+
+def _hold_the_budget(settings: Settings, run_key: str) -> None:
+    """Counted from the ledger, so that the same command again fails again until something was done about it."""
+    with postgres.transaction(settings) as cursor:
+        received, bad = quarantine_ledger.share_of_run(cursor, run_key)
+    if bad > received * settings.quarantine_max_share:
+        raise QuarantineOverflow(
+            f"{bad} of {received} records of the run ({bad / received:.1%}) are in quarantine,"
+            f" QUARANTINE_MAX_SHARE allows {settings.quarantine_max_share:.1%}; all of them are kept",
+            where=run_key,
+            mend="Look at them: `python -m luigi_tasks quarantine list`. After a fix of the schema, or with a larger"
+            " QUARANTINE_MAX_SHARE: `python -m luigi_tasks quarantine redrive`, then the same command.",
+        )

@@ -56,6 +56,8 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     ]
     if facts.get("unexpected_fields"):
         text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
+    if facts["quarantined"]:
+        text.append(_line("warning", f"{facts['quarantined']} of {facts['received']} records are in quarantine"))
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))
@@ -95,7 +97,7 @@ def _gap(gap: dict[str, Any]) -> str:
 
 def _next(facts: dict[str, Any]) -> str:
     if facts.get("quarantined"):
-        return "look at the quarantined records: select * from ops.quarantine where state = 'open'"
+        return "look at the quarantined records: python -m luigi_tasks quarantine list"
     if (facts.get("certificate") or {}).get("gaps"):
         return "run it again: the source changed under the crawl, the next one reads what is not certain"
     if facts.get("failures"):

@@ -152,7 +152,7 @@ def test_one_bad_record_is_quarantined_and_the_rest_loads(
 def test_every_violation_of_a_record_is_kept(collecting: Collecting, twin: Twin, server: ImageServer) -> None:
     record = {"id": "abc123", "views": -1, "source": "\0", "purity": "nice"}
     server.answers["/search"] = listing([record, None, "text"])
-    own = Collecting(collecting.warehouse, server.url(""))
+    own = Collecting(collecting.warehouse, server.url(""), quarantine_max_share=1)
     assert own.collect()["quarantined"] == 3
     rows = own.warehouse.rows("select record_id, violations, position from ops.quarantine order by position")
     assert [(row[0], row[2]) for row in rows] == [("abc123", 0), (None, 1), (None, 2)]
@@ -195,7 +195,7 @@ def test_one_wallpaper_in_two_versions_on_a_page_is_two_records(collecting: Coll
 
 def test_a_bad_record_in_a_body_that_comes_again_is_quarantined_once(warehouse: Warehouse, server: ImageServer) -> None:
     server.answers["/search"] = listing([{"id": "abc123"}])
-    collecting = Collecting(warehouse, server.url(""))
+    collecting = Collecting(warehouse, server.url(""), quarantine_max_share=1)
     assert collecting.collect()["quarantined"] == 1
     again = collecting.collect()
     assert (again["quarantined"], again["duplicate"]) == (0, 1)

@@ -35,6 +35,7 @@ COUNTED = {
     "inserted": 5,
     "updated": 2,
     "quarantined": 0,
+    "received": 60,
     "uploaded": 5,
     "bytes": 2048,
     "failures": 0,
@@ -111,8 +112,8 @@ def test_fields_that_the_schema_does_not_know_are_reported() -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"quarantined": 1, "failures": 1}, "ops.quarantine"),
         ({"certificate": {**CERTIFICATE, "gaps": [{"newer": NEWEST, "older": OLDEST}]}}, "the next one reads"),
+        ({"quarantined": 1, "failures": 1}, "quarantine list"),
         ({"failures": 1}, "later runs try the failed ones again"),
         ({"pending_after": 9}, "run it again"),
         ({}, "nothing to mend"),
@@ -120,3 +121,8 @@ def test_fields_that_the_schema_does_not_know_are_reported() -> None:
 )
 def test_the_next_step_fits(facts: dict[str, Any], words: str) -> None:
     assert words in said(**facts)[-1]
+
+
+def test_quarantined_records_are_a_warning_with_their_share() -> None:
+    assert "  warning     2 of 60 records are in quarantine" in said(quarantined=2)
+    assert not any("warning" in line for line in said())

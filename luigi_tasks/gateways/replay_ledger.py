@@ -1,0 +1,71 @@
+"""What a replay reads and writes of ops.*: runs entered from their responses, what is loaded already."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways.run_ledger import Circumstances
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+
+@dataclass(frozen=True)
+class ReplayedRun:
+    """A run as its responses tell of it. first_at, last_at: time of its first and last response, UTC."""
+
+    run: Run
+    made_with: Circumstances
+    first_at: datetime.datetime
+    last_at: datetime.datetime
+
+
+def enter_run(cursor: Cursor, replayed: ReplayedRun) -> None:
+    """Enter a run as replayed; entering it twice keeps the first."""
+    run, made_with = replayed.run, replayed.made_with
+    cursor.execute(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, started_at, finished_at)"
+        " values (%s, %s, %s, %s, %s, %s, 'replayed', %s, %s, %s, %s, %s) on conflict do nothing",
+        (
+            run.key,
+            run.query.source,
+            run.query.key,
+            run.query.text,
+            json.dumps(dict(run.query.parameters)),
+            run.run_id,
+            made_with.code_version,
+            made_with.settings_sha256,
+            made_with.source_address,
+            replayed.first_at,
+            replayed.last_at,
+        ),
+    )
+
+
+def loads_of(cursor: Cursor, source: str) -> int:
+    """How many pages of a source are loaded."""
+    cursor.execute("select count(*) from ops.loads where source = %s", (source,))
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def entered_keys(cursor: Cursor, source: str) -> frozenset[str]:
+    """Object keys of the pages that the ledger has and that wait for no Load."""
+    cursor.execute(
+        "select object_key from ops.pages as p where source = %s"
+        " and (status <> 200 or exists (select from ops.loads as l where l.page_id = p.page_id))",
+        (source,),
+    )
+    return frozenset(key for (key,) in cursor.fetchall())
+
+
+def as_of_now(connection: Connection) -> None:
+    """Let everything that the connection reads from here on be of one moment, and let it write nothing."""
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
