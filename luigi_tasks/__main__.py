@@ -17,6 +17,8 @@ VERBS = {
     "plan": ("plan", "Say what a run would do; writes nothing."),
     "status": ("status", "Recent runs, the collection, what is pending."),
     "retry": ("retry", "Let the next run try again what was given up."),
+    "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
+    "takedown": ("takedown", "Remove a picture for good and keep it out."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

@@ -73,6 +73,21 @@ class FolderStore:
             found = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in _visible_files(start)}
         yield from (ObjectHead(key, found[key]) for key in sorted(found) if key.startswith(prefix))
 
+    def remove(self, key: str) -> None:
+        target = self.root / checked_key(key)
+        with self._telling(key):
+            if not target.exists():
+                return
+            target.unlink()
+            _sync_directory(target.parent)
+            for sidecar in (self._meta / key).glob("*.json"):
+                sidecar.unlink(missing_ok=True)
+
+    def leftovers(self) -> Iterator[str]:
+        with self._telling(""):
+            files = sorted(self._temporary.iterdir()) if self._temporary.is_dir() else []
+        yield from (f".tmp/{path.name}" for path in files if not _is_being_written(path))
+
     def uri(self, key: str) -> str:
         return (self.root / key).absolute().as_uri()
 
@@ -137,6 +152,15 @@ class FolderStore:
                 where=str(problem.filename or self.root / key),
                 mend=f"Check the permissions of {self.root} and the free space there.",
             ) from problem
+
+
+def _is_being_written(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError):
+        return True
+    return False
 
 
 def _remove_if_dead(leftover: Path) -> None:

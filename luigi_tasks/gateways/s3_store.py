@@ -102,6 +102,14 @@ class S3Store:
                 for entry in page.get("Contents", ()):
                     yield ObjectHead(entry["Key"], entry["Size"])
 
+    def remove(self, key: str) -> None:
+        with self._telling(f"remove {key}"):
+            self._client.delete_object(Bucket=self.bucket, Key=checked_key(key))
+
+    def leftovers(self) -> Iterator[str]:
+        """None: a PUT is whole or nothing, and no upload of ours has parts."""
+        return iter(())
+
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 

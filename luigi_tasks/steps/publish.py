@@ -12,16 +12,19 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.domain.publishing import ManifestItem, Outcome, UploadOutcome, UploadTotals
-from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, UploadTotals
+from luigi_tasks.gateways import postgres, takedown_ledger, upload_ledger
 from luigi_tasks.gateways.download import Downloader, DownloadStopped
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.flow import give_back_freed_memory
 from luigi_tasks.steps.transfer import Transfer
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 TICK_SECONDS = 0.2
 
@@ -81,11 +84,12 @@ class _Crew:
 
             def intend(item: ManifestItem, sha256: str) -> None:
                 with connection, connection.cursor() as cursor:
+                    takedown_ledger.refuse_taken_down(cursor, item, sha256)
                     upload_ledger.intend(cursor, self._run_key, item, sha256)
 
             while (item := self._next(queue)) is not None:
                 try:
-                    outcome = self._transfer.move(item, intend)
+                    outcome = _refused(connection, item) or self._transfer.move(item, intend)
                 except DownloadStopped:
                     return
                 with connection, connection.cursor() as cursor:
@@ -95,6 +99,16 @@ class _Crew:
     def _next(self, queue: Iterator[ManifestItem]) -> ManifestItem | None:
         with self._taking:
             return None if self._stop.is_set() else next(queue, None)
+
+
+def _refused(connection: Connection, item: ManifestItem) -> UploadOutcome | None:
+    """The outcome of a wallpaper that was taken down, also since its manifest was frozen; nothing is asked for."""
+    try:
+        with connection, connection.cursor() as cursor:
+            takedown_ledger.refuse_taken_down(cursor, item)
+    except PictureError as problem:
+        return UploadOutcome(item.wallhaven_id, problem.outcome, 0.0, reason=problem.reason)
+    return None
 
 
 class _Meter:
