@@ -45,8 +45,8 @@ order by 1
 """
 FORGET = """
 update ops.uploads set
-    lost_at = case when outcome = 'stored' then coalesce(lost_at, clock_timestamp()) end,
-    reopened_at = coalesce(reopened_at, clock_timestamp()),
+    lost_at = case when outcome = 'stored' then coalesce(lost_at, now()) end,
+    reopened_at = coalesce(reopened_at, now()),
     modelled_in = null
 where wallhaven_id = any(%(ids)s) or (outcome = 'stored' and sha256 = any(%(hashes)s))
 """

@@ -15,7 +15,7 @@ create table ops.tombstones (
     wallhaven_id text unique,
     sha256 text unique check (sha256 ~ '^[0-9a-f]{64}$'),
     reason text not null check (reason <> ''),
-    taken_down_at timestamptz not null default clock_timestamp(),
+    taken_down_at timestamptz not null default now(),
     check (num_nonnulls(wallhaven_id, sha256) = 1)
 );
 
@@ -30,3 +30,6 @@ create table ops.repairs (
     repaired_at timestamptz not null default clock_timestamp()
 );
 create index repairs_object on ops.repairs (object_key);
+
+-- The few answers that say a wallpaper is not to be had, for its lifecycle.
+create index pages_absent on ops.pages (source, entity, page_name) where status in (401, 404);
