@@ -48,6 +48,14 @@ class Collection:
         self.warehouse.rows("update ops.runs set state = 'succeeded', finished_at = now()")
         return run_key
 
+    def describe(self, wallhaven_id: str) -> None:
+        """A raw record of one more wallpaper, as a Load would have brought it."""
+        self.warehouse.rows(
+            "insert into raw.wallhaven_search select body_sha256, 9, %s, payload, batch_id, fetched_at"
+            " from raw.wallhaven_search limit 1",
+            wallhaven_id,
+        )
+
     def show_again(self) -> None:
         """The work list as a dbt view would have it: every picture of the source, until it is stored."""
         for wallhaven_id, body in list(self.publishing.bodies.items()):

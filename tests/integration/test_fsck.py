@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
@@ -16,14 +15,18 @@ import pytest
 
 from luigi_tasks.domain.damage import Damage, Part
 from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.publishing import ManifestItem
 from luigi_tasks.gateways import pipeline_lock, postgres, upload_ledger
-from luigi_tasks.gateways.objects import StoreUnavailable
+from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.gateways.objects import ObjectHead, StoreUnavailable
+from luigi_tasks.steps.fsck import fsck
 from luigi_tasks.steps.repair import refuse_mass_repair
 from tests.conftest import Warehouse
 from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
 from tests.image_server import serving
-from tests.integration.fsck_fixtures import IDS, KEYS, MOMENT, Collection
+from tests.integration.fsck_fixtures import IDS, KEYS, WHOLE, Collection
+from tests.integration.fsck_plants import DEEP, ON_S3, PLANTS, Plant, plant_unknown_wallpaper, plant_wrong_bytes
 from tests.integration.publish_fixtures import Publishing
 from tests.pictures import picture
 
@@ -40,180 +43,6 @@ def publishing(warehouse: Warehouse) -> Iterator[Publishing]:
 @pytest.fixture
 def collection(publishing: Publishing) -> Collection:
     return Collection(publishing)
-
-
-def plant_row_without_object(c: Collection) -> str:
-    c.store.remove(KEYS[0])
-    return KEYS[0]
-
-
-def plant_empty_object(c: Collection) -> str:
-    c.write(KEYS[1], b"")
-    return KEYS[1]
-
-
-def plant_wrong_size(c: Collection) -> str:
-    c.write(KEYS[1], c.body(1)[:-1])
-    return KEYS[1]
-
-
-def plant_wrong_bytes(c: Collection) -> str:
-    c.write(KEYS[1], c.body(1)[:-1] + bytes([c.body(1)[-1] ^ 1]))
-    return KEYS[1]
-
-
-def plant_wrong_metadata_sha256(c: Collection) -> str:
-    c.write(KEYS[1], c.body(1), sha256="ab" * 32)
-    return KEYS[1]
-
-
-def plant_wrong_content_type(c: Collection) -> str:
-    c.write(KEYS[1], c.body(1), content_type="text/plain")
-    return KEYS[1]
-
-
-def plant_object_without_row(c: Collection) -> str:
-    c.write("wallpapers/zzzzz9.png", c.body(1))
-    return "wallpapers/zzzzz9.png"
-
-
-def plant_second_key(c: Collection) -> str:
-    c.write("wallpapers/aaaaa1.jpg", b"another picture")
-    return "wallpapers/aaaaa1.jpg"
-
-
-def plant_foreign_object(c: Collection) -> str:
-    c.write("wallpapers/notes/readme.txt", b"hello")
-    return "wallpapers/notes/readme.txt"
-
-
-def plant_foreign_raw_object(c: Collection) -> str:
-    c.write("raw/notes.txt", b"hello")
-    return "raw/notes.txt"
-
-
-def plant_key_of_another_id(c: Collection) -> str:
-    c.warehouse.rows("update ops.uploads set s3_key = %s where wallhaven_id = %s", KEYS[2], IDS[1])
-    c.store.remove(KEYS[1])
-    return KEYS[2]
-
-
-def plant_wrong_extension(c: Collection) -> str:
-    c.warehouse.rows(
-        "update ops.uploads set s3_key = %s where wallhaven_id = %s", key := "wallpapers/aaaaa1.jpg", IDS[1]
-    )
-    c.store.remove(KEYS[1])
-    c.write(key, c.body(1))
-    return key
-
-
-def plant_duplicate_rows(c: Collection) -> str:
-    c.warehouse.rows(
-        "drop index ops.uploads_stored; insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key,"
-        " sha256, bytes, content_type, started_at) select run_key, wallhaven_id, 2, outcome, s3_key, sha256, bytes,"
-        " content_type, started_at from ops.uploads where wallhaven_id = 'aaaaa1'"
-    )
-    return KEYS[1]
-
-
-def plant_unknown_wallpaper(c: Collection) -> str:
-    c.warehouse.rows("delete from raw.wallhaven_search where record_id = %s", IDS[1])
-    return KEYS[1]
-
-
-def plant_stale_intent(c: Collection) -> str:
-    c.warehouse.rows("insert into ops.upload_intents values (%s, %s, %s, 'ab')", IDS[1], c.run_key, KEYS[1])
-    return KEYS[1]
-
-
-def plant_temporary_leftover(c: Collection) -> str:
-    (c.publishing.store.root / ".tmp" / "dead").write_bytes(b"half a pict")
-    return ".tmp/dead"
-
-
-def plant_raw_page_without_object(c: Collection) -> str:
-    c.store.remove(c.pages[0])
-    return c.pages[0]
-
-
-def plant_raw_object_without_row(c: Collection) -> str:
-    key, packed, _ = c.packed("page-00009", c.run_key, IDS)
-    c.write(key, packed)
-    return key
-
-
-def plant_empty_raw_object(c: Collection) -> str:
-    c.write(c.pages[0], b"")
-    return c.pages[0]
-
-
-def plant_raw_body_mismatch(c: Collection) -> str:
-    _, packed, _ = c.packed("page-00001", c.run_key, ("other",))
-    c.write(c.pages[0], packed)
-    return c.pages[0]
-
-
-def plant_raw_garbage(c: Collection) -> str:
-    c.write(c.pages[0], c.store.get(c.pages[0])[:-9])
-    return c.pages[0]
-
-
-def plant_raw_envelope_mismatch(c: Collection) -> str:
-    _, packed, _ = c.packed("page-00007", c.run_key, IDS[:2])
-    c.write(c.pages[0], packed)
-    return c.pages[0]
-
-
-def plant_tombstoned_row(c: Collection) -> str:
-    c.warehouse.rows("insert into ops.tombstones (wallhaven_id, reason) values (%s, 'asked')", IDS[1])
-    c.store.remove(KEYS[1])
-    return KEYS[1]
-
-
-def plant_tombstoned_object(c: Collection) -> str:
-    c.warehouse.rows("insert into ops.tombstones (wallhaven_id, reason) values ('zzzzz9', 'asked')")
-    c.write("derivatives/thumb/zzzzz9.webp", b"small")
-    return "derivatives/thumb/zzzzz9.webp"
-
-
-Plant = Callable[[Collection], str]
-DEEP = {Damage.WRONG_BYTES, Damage.WRONG_METADATA_SHA256, Damage.WRONG_CONTENT_TYPE, Damage.UNREADABLE_OBJECT}
-DEEP |= {Damage.RAW_BODY_MISMATCH, Damage.RAW_ENVELOPE_MISMATCH}
-PLANTS: dict[Plant, tuple[Damage, str]] = {
-    plant_row_without_object: (Damage.ROW_WITHOUT_OBJECT, "reopened"),
-    plant_empty_object: (Damage.EMPTY_OBJECT, "reopened"),
-    plant_wrong_size: (Damage.WRONG_SIZE, "reopened"),
-    plant_wrong_bytes: (Damage.WRONG_BYTES, "reopened"),
-    plant_wrong_metadata_sha256: (Damage.WRONG_METADATA_SHA256, "restored"),
-    plant_wrong_content_type: (Damage.WRONG_CONTENT_TYPE, "restored"),
-    plant_object_without_row: (Damage.OBJECT_WITHOUT_ROW, "moved aside"),
-    plant_second_key: (Damage.SECOND_KEY, "moved aside"),
-    plant_foreign_object: (Damage.FOREIGN_OBJECT, "moved aside"),
-    plant_foreign_raw_object: (Damage.FOREIGN_OBJECT, "moved aside"),
-    plant_key_of_another_id: (Damage.KEY_OF_ANOTHER_ID, "reopened"),
-    plant_wrong_extension: (Damage.WRONG_EXTENSION, "reopened"),
-    plant_duplicate_rows: (Damage.DUPLICATE_ROWS, "mended"),
-    plant_unknown_wallpaper: (Damage.UNKNOWN_WALLPAPER, "reopened"),
-    plant_stale_intent: (Damage.STALE_INTENT, "mended"),
-    plant_temporary_leftover: (Damage.TEMPORARY_LEFTOVER, "mended"),
-    plant_raw_page_without_object: (Damage.RAW_PAGE_WITHOUT_OBJECT, "given up"),
-    plant_raw_object_without_row: (Damage.RAW_OBJECT_WITHOUT_ROW, "moved aside"),
-    plant_empty_raw_object: (Damage.EMPTY_OBJECT, "given up"),
-    plant_raw_body_mismatch: (Damage.RAW_BODY_MISMATCH, "given up"),
-    plant_raw_garbage: (Damage.RAW_BODY_MISMATCH, "given up"),
-    plant_raw_envelope_mismatch: (Damage.RAW_ENVELOPE_MISMATCH, "given up"),
-    plant_tombstoned_row: (Damage.TOMBSTONED_ROW, "mended"),
-    plant_tombstoned_object: (Damage.TOMBSTONED_OBJECT, "left"),
-}
-ON_S3 = [
-    plant_row_without_object,
-    plant_wrong_size,
-    plant_wrong_bytes,
-    plant_wrong_metadata_sha256,
-    plant_wrong_content_type,
-    plant_object_without_row,
-    plant_raw_page_without_object,
-]
 
 
 def test_every_damage_has_a_plant() -> None:
@@ -260,7 +89,7 @@ def found_and_repaired(c: Collection, plant: Plant) -> None:
         assert c.found() == []
         stored = c.warehouse.rows("select wallhaven_id from ops.uploads where outcome = 'stored' and lost_at is null")
         assert sorted(stored) == [(name,) for name in IDS]
-    if action in ("reopened", "restored") and plant not in (plant_tombstoned_row,):
+    if action in ("reopened", "restored"):
         assert [c.store.get(f"wallpapers/{key.split('/')[1]}") for key in KEYS] == [c.body(n) for n in range(3)]
 
 
@@ -286,13 +115,9 @@ def test_an_object_that_cannot_be_read_is_damage_and_a_store_that_is_down_is_not
 
 def test_damage_is_restored_from_the_same_bytes_elsewhere(collection: Collection) -> None:
     collection.publishing.offer("twin00", collection.body(1))
-    collection.warehouse.rows("update raw.wallhaven_search set record_id = 'twin00' where record_id = 'unused'")
     collection.collect("2026-11-21T07:30")
     collection.write("wallpapers/aaaaa1.png", b"x" * len(collection.body(1)))
-    collection.warehouse.rows(
-        "insert into raw.wallhaven_search select body_sha256, 9, 'twin00', payload, batch_id, fetched_at"
-        " from raw.wallhaven_search limit 1"
-    )
+    collection.describe("twin00")
     (repair,) = collection.repair()
     assert (repair.action, repair.detail.split(";")[0]) == ("restored", "from wallpapers/twin00.png")
     assert collection.store.get(KEYS[1]) == collection.body(1)
@@ -336,6 +161,40 @@ def test_what_a_killed_run_left_is_unfinished_and_no_damage(collection: Collecti
     assert collection.found() == [(Damage.OBJECT_WITHOUT_ROW, item.s3_key)]
 
 
+class Racing(FolderStore):
+    """A folder in which a run goes on while it is listed: whatever it does comes after the listing."""
+
+    def __init__(self, root: Path, meanwhile: Callable[[], object]) -> None:
+        super().__init__(root)
+        self.meanwhile = meanwhile
+
+    def list(self, prefix: str) -> Iterator[ObjectHead]:
+        yield from [*super().list(prefix)]
+        self.meanwhile()
+
+
+def test_a_run_at_work_is_no_damage(collection: Collection) -> None:
+    collection.publishing.offer("later0", picture(seed=5))
+    collection.describe("later0")
+    root = collection.publishing.store.root
+    racing = Racing(root, lambda: collection.collect("2026-11-21T08:00"))
+    checked = fsck(collection.settings(), racing, WHOLE, deep=True, progress=Silent())
+    assert collection.store.head("wallpapers/later0.jpg") is not None
+    assert (checked.rows, checked.findings) == (4, [])
+
+
+def test_what_was_in_the_way_of_an_upload_is_moved_aside_and_the_upload_goes_on(collection: Collection) -> None:
+    collection.write("wallpapers/later0.jpg", b"other bytes")
+    collection.publishing.offer("later0", picture(seed=5))
+    run_key = collection.collect("2026-11-21T08:00")
+    assert collection.publishing.outcomes(run_key) == {"later0": "conflict"}
+    assert [(repair.damage, repair.action) for repair in collection.repair()] == [("object_without_row", "moved aside")]
+    assert collection.warehouse.rows(
+        "select outcome, reopened_at is null from ops.uploads where outcome = 'conflict'"
+    ) == [("conflict", False)]
+    assert collection.store.get(f"{ASIDE}wallpapers/later0.jpg") == b"other bytes"
+
+
 def test_the_parts_are_disjoint_and_together_everything(collection: Collection) -> None:
     for number in range(40):
         collection.write(f"wallpapers/s{number}.png", b"stray")
@@ -365,7 +224,6 @@ def test_repairs_are_kept(collection: Collection) -> None:
     assert collection.warehouse.rows("select damage, object_key, wallhaven_id, action, aside_key from ops.repairs") == [
         ("wrong_bytes", KEYS[1], IDS[1], "reopened", ASIDE + KEYS[1])
     ]
-    assert MOMENT.tzinfo is datetime.UTC
 
 
 def verb(collection: Collection, *words: str) -> subprocess.CompletedProcess[str]:
