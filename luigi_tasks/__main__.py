@@ -20,6 +20,8 @@ VERBS = {
     "replay": ("replay", "Rebuild the tables from the raw zone, or say what a rebuild would change."),
     "quarantine": ("quarantine", "Bad records: list, show, and drive again what passes by now."),
     "explain": ("explain", "Where a wallpaper comes from: object, attempts, record, page, request, run."),
+    "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
+    "takedown": ("takedown", "Remove a picture for good and keep it out."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

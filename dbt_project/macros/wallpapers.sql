@@ -1,4 +1,7 @@
-{#- Wallpapers whose row may have to change: named by new batches or new attempts, or judged by another limit. -#}
+{#-
+    Wallpapers whose row may have to change: named by new batches or new attempts, judged by another limit, or taken
+    down since.
+-#}
 {%- macro changed_wallpapers() -%}
 {%- set observations, uploads = ref('int_wallpaper_observations'), source('ops', 'uploads') -%}
 {%- if is_rebuild() -%}
@@ -14,6 +17,10 @@ union
 select wallhaven_id from {{ this }}
 where upload_status in ('retrying', 'given_up')
     and (upload_status = 'given_up') <> (upload_attempts >= {{ upload_max_attempts() }})
+union
+select standing.wallhaven_id from {{ source('ops', 'tombstones') }} as tombstones
+inner join {{ this }} as standing on tombstones.wallhaven_id = standing.wallhaven_id
+where standing.upload_status <> 'taken_down'
 {%- endif -%}
 {%- endmacro -%}
 

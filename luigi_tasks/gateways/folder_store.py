@@ -62,15 +62,7 @@ class FolderStore:
         raise StoreError("a folder replaces nothing", where=self.uri(key), mend="Report it: it creates by itself.")
 
     def delete_probe(self, key: str) -> None:
-        target = self.root / checked_probe_key(key)
-        sidecars = self._meta / key
-        with self._telling(key):
-            target.unlink(missing_ok=True)
-            for sidecar in sidecars.glob("*.json"):
-                sidecar.unlink(missing_ok=True)
-            for folder in (sidecars, sidecars.parent, target.parent, self._meta / "probe", self.root / "probe"):
-                with contextlib.suppress(OSError):  # not empty yet, or another probe is in it
-                    folder.rmdir()
+        self.remove(checked_probe_key(key))
 
     def get(self, key: str) -> bytes:
         with self._telling(key):
@@ -96,6 +88,21 @@ class FolderStore:
         with self._telling(prefix):
             found = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in _visible_files(start)}
         yield from (ObjectHead(key, found[key]) for key in sorted(found) if key.startswith(prefix))
+
+    def remove(self, key: str) -> None:
+        target = self.root / checked_key(key)
+        with self._telling(key):
+            if not target.exists():
+                return
+            target.unlink()
+            _sync_directory(target.parent)
+            for sidecar in (self._meta / key).glob("*.json"):
+                sidecar.unlink(missing_ok=True)
+
+    def leftovers(self) -> Iterator[str]:
+        with self._telling(""):
+            files = sorted(self._temporary.iterdir()) if self._temporary.is_dir() else []
+        yield from (f".tmp/{path.name}" for path in files if not _is_being_written(path))
 
     def uri(self, key: str) -> str:
         return (self.root / key).absolute().as_uri()
@@ -161,6 +168,15 @@ class FolderStore:
                 where=str(problem.filename or self.root / key),
                 mend=f"Check the permissions of {self.root} and the free space there.",
             ) from problem
+
+
+def _is_being_written(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError):
+        return True
+    return False
 
 
 def _remove_if_dead(leftover: Path) -> None:

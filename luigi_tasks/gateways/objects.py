@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import quote
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.settings import Settings
@@ -86,6 +88,12 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectHead]:
         """Every object whose key starts with prefix, in key order."""
 
+    def remove(self, key: str) -> None:
+        """Take the object away; nothing happens when there is none. For takedown and move_aside: no run removes."""
+
+    def leftovers(self) -> Iterator[str]:
+        """Names of what killed writers left behind outside of any key; check() may clear it."""
+
     def uri(self, key: str) -> str:
         """An address for people and logs."""
 
@@ -116,6 +124,21 @@ def checked_probe_key(key: str) -> str:
     if not key.startswith(PROBE_PREFIX):
         raise StoreError(f"{key[:80]!r} is no probe object", mend="Report it: nothing else is ever deleted.")
     return checked_key(key)
+
+
+def move_aside(store: ObjectStore, key: str, to: str) -> None:
+    """Put the object under another key and take it from its own only when the copy was read back and is the same.
+
+    Raises ObjectMissing, StoreError; the original then stands where it stood.
+    """
+    body, head = store.get(key), store.head(key)
+    digest = hashlib.sha256(body).hexdigest()
+    content_type = (head and head.content_type) or "application/octet-stream"
+    metadata = {**(head.metadata if head else {}), "moved-from": quote(key)}
+    put = store.put_if_absent(to, body, content_type=content_type, sha256=digest, metadata=metadata)
+    if put.sha256 != digest or store.get(to) != body:
+        raise StoreError("the copy is not the same", where=store.uri(to), mend=f"{key} was left where it is.")
+    store.remove(key)
 
 
 def open_store(settings: Settings) -> ObjectStore:

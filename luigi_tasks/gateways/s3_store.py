@@ -103,8 +103,7 @@ class S3Store:
             self._client.put_object(**self._request(key, body, content_type, sha256, metadata))
 
     def delete_probe(self, key: str) -> None:
-        with self._telling(f"delete {key}"):
-            self._client.delete_object(Bucket=self.bucket, Key=checked_probe_key(key))
+        self.remove(checked_probe_key(key))
 
     def get(self, key: str) -> bytes:
         with self._telling(f"get {key}"):
@@ -127,6 +126,14 @@ class S3Store:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     yield ObjectHead(entry["Key"], entry["Size"])
+
+    def remove(self, key: str) -> None:
+        with self._telling(f"remove {key}"):
+            self._client.delete_object(Bucket=self.bucket, Key=checked_key(key))
+
+    def leftovers(self) -> Iterator[str]:
+        """None: a PUT is whole or nothing, and no upload of ours has parts."""
+        return iter(())
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

@@ -36,7 +36,9 @@ where
     m.run_key = %(run_key)s
     and not exists (
         select 1 from ops.uploads as u
-        where u.wallhaven_id = i.wallhaven_id and (u.run_key = m.run_key or u.outcome = 'stored')
+        where
+            u.wallhaven_id = i.wallhaven_id
+            and (u.run_key = m.run_key or (u.outcome = 'stored' and u.lost_at is null))
     )
 """
 COUNT_OPEN = "select count(*)" + OPEN
@@ -65,7 +67,7 @@ select
     clock_timestamp() - make_interval(secs => %(seconds)s)
 from ops.uploads
 where wallhaven_id = %(wallhaven_id)s
-having count(*) filter (where outcome = 'stored') = 0
+having count(*) filter (where outcome = 'stored' and lost_at is null) = 0
 """
 
 REOPEN = """
@@ -75,7 +77,10 @@ with reopened as (
         u.reopened_at is null
         and u.outcome <> 'stored'
         and (%(outcome)s is null or u.outcome = %(outcome)s)
-        and not exists (select from ops.uploads as s where s.wallhaven_id = u.wallhaven_id and s.outcome = 'stored')
+        and not exists (
+            select from ops.uploads as s
+            where s.wallhaven_id = u.wallhaven_id and s.outcome = 'stored' and s.lost_at is null
+        )
     returning u.wallhaven_id
 )
 select count(distinct wallhaven_id) from reopened
@@ -94,7 +99,7 @@ select u.s3_key
 from ops.uploads as u
 inner join ops.manifests as m on u.run_key = m.run_key
 inner join ops.manifest_items as i on m.manifest_id = i.manifest_id and u.wallhaven_id = i.wallhaven_id
-where u.run_key = %s and u.outcome = 'stored'
+where u.run_key = %s and u.outcome = 'stored' and u.lost_at is null
 order by i.position
 limit %s
 """

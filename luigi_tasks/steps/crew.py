@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome, UploadTotals
-from luigi_tasks.gateways import upload_claims, upload_ledger
+from luigi_tasks.domain.publishing import (
+    Claim,
+    ClaimLost,
+    ManifestItem,
+    Outcome,
+    PictureError,
+    UploadOutcome,
+    UploadTotals,
+)
+from luigi_tasks.gateways import takedown_ledger, upload_claims, upload_ledger
 from luigi_tasks.gateways.download import DownloadStopped
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.transfer import Transfer
@@ -95,9 +103,12 @@ class Crew:
         def intend(sha256: str) -> None:
             crash_point("publish.intent.before")
             with connection, connection.cursor() as cursor:
+                takedown_ledger.refuse_taken_down(cursor, job.claim.item, sha256)
                 upload_ledger.intend(cursor, self._run_key, job.claim, sha256)
             crash_point("publish.intent.after")
 
+        if refused := _refused(connection, job.claim.item):
+            return refused
         try:
             return self._transfer.move(job.claim.item, intend, quick=job.first is None)
         except ClaimLost:
@@ -121,6 +132,16 @@ class Crew:
     def _give_back(self, connection: Connection, claim: Claim) -> None:
         with connection, connection.cursor() as cursor:
             upload_claims.release(cursor, claim)
+
+
+def _refused(connection: Connection, item: ManifestItem) -> UploadOutcome | None:
+    """The outcome of a wallpaper that was taken down, also since its manifest was frozen; nothing is asked for."""
+    try:
+        with connection, connection.cursor() as cursor:
+            takedown_ledger.refuse_taken_down(cursor, item)
+    except PictureError as problem:
+        return UploadOutcome(item.wallhaven_id, problem.outcome, 0.0, reason=problem.reason)
+    return None
 
 
 class Meter:

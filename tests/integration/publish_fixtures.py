@@ -30,7 +30,7 @@ create table if not exists draenei_content.pending_uploads (
 # Stands for the rule of the dbt view: whatever is stored is pending no more.
 FORGET_STORED = """
 delete from draenei_content.pending_uploads as p
-using ops.uploads as u where u.wallhaven_id = p.wallhaven_id and u.outcome = 'stored'
+using ops.uploads as u where u.wallhaven_id = p.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
 """
 
 

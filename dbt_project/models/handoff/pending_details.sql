@@ -19,6 +19,7 @@ final as (
                 pages.source = 'wallhaven'
                 and pages.entity = 'wallpaper'
                 and pages.page_name = 'w-' || candidates.wallhaven_id
+                and pages.lost_at is null
                 and (pages.status in (401, 404) or (pages.status = 200 and loads.page_id is not null))
         )
     order by candidates.uploaded_at desc, candidates.wallhaven_id asc

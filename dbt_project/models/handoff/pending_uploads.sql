@@ -25,7 +25,13 @@ compared as (
         where uploads.wallhaven_id = candidates.wallhaven_id and uploads.reopened_at is null
     ) as attempts
     -- noqa: enable=LT02
-    where not attempts.is_final and attempts.attempts < {{ upload_max_attempts() }}
+    where
+        not attempts.is_final
+        and attempts.attempts < {{ upload_max_attempts() }}
+        and not exists (
+            select from {{ source('ops', 'tombstones') }} as tombstones
+            where tombstones.wallhaven_id = candidates.wallhaven_id
+        )
 ),
 
 final as (

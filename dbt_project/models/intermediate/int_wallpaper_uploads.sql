@@ -3,6 +3,7 @@ with
 attempts as (
     select
         *,
+        outcome = 'stored' and lost_at is null as is_stored,
         reopened_at is null as is_counted,
         reopened_at is null and outcome in {{ final_outcomes() }} as is_final
     from {{ source('ops', 'uploads') }}
@@ -13,9 +14,9 @@ per_wallpaper as (
         wallhaven_id,
         count(*) filter (where is_counted)::integer as attempts,
         max(reopened_at) as reopened_at,
-        max(s3_key) filter (where outcome = 'stored') as s3_key,
-        max(sha256) filter (where outcome = 'stored') as sha256,
-        max(finished_at) filter (where outcome = 'stored') as stored_at,
+        max(s3_key) filter (where is_stored) as s3_key,
+        max(sha256) filter (where is_stored) as sha256,
+        max(finished_at) filter (where is_stored) as stored_at,
         array_agg(outcome order by attempt) filter (where is_final) as final_outcomes,
         array_agg(finished_at order by attempt) filter (where is_final) as final_at,
         array_agg(finished_at order by attempt) filter (where is_counted) as counted_at

@@ -30,11 +30,16 @@ final as (
         details.uploader,
         uploads.s3_key,
         uploads.sha256,
-        coalesce(uploads.upload_status, 'pending') as upload_status,
+        case
+            when tombstones.taken_down_at is not null then 'taken_down'
+            else coalesce(uploads.upload_status, 'pending')
+        end as upload_status,
         coalesce(uploads.upload_attempts, 0) as upload_attempts,
         first_versions.observed_at as first_seen_at,
         versions.last_observed_at as last_seen_at,
-        greatest(versions.observed_at, details.observed_at, uploads.status_changed_at) as updated_at,
+        greatest(
+            versions.observed_at, details.observed_at, uploads.status_changed_at, tombstones.taken_down_at
+        ) as updated_at,
         metrics.observed_at as metrics_updated_at,
         details.last_observed_at as details_fetched_at,
         first_versions.run_key as first_run_key,
@@ -46,6 +51,7 @@ final as (
     cross join lateral ({{ one_row_of(ref('wallpaper_metrics')) }}) as metrics
     left join lateral ({{ one_row_of(ref('int_wallpaper_details')) }}) as details on true
     left join lateral ({{ uploads_of_one(ref('int_wallpaper_uploads')) }}) as uploads on true
+    left join {{ source('ops', 'tombstones') }} as tombstones on changed.wallhaven_id = tombstones.wallhaven_id
 )
 
 select * from final

@@ -1,0 +1,108 @@
+"""ops.tombstones: what must not be kept, by wallpaper or by bytes. SQL over one cursor each."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+REASON = """
+select reason from ops.tombstones where wallhaven_id = %s or sha256 = %s order by tombstone_id limit 1
+"""
+# Whoever has the same bytes goes with it: the same picture under two ids is one picture.
+CONCERNED = """
+with named as (
+    select sha256 from ops.uploads where wallhaven_id = %(target)s and sha256 is not null
+    union
+    select sha256 from ops.upload_intents where wallhaven_id = %(target)s
+    union
+    select %(target)s where %(target)s ~ '^[0-9a-f]{64}$'
+)
+select array(select sha256 from named order by 1), array(
+    select wallhaven_id from ops.uploads where sha256 in (select sha256 from named)
+    union
+    select wallhaven_id from ops.upload_intents where sha256 in (select sha256 from named)
+    union
+    select %(target)s where %(target)s !~ '^[0-9a-f]{64}$'
+    order by 1
+)
+"""
+KEYS = """
+select s3_key from ops.uploads where s3_key is not null and (wallhaven_id = any(%(ids)s) or sha256 = any(%(hashes)s))
+union
+select s3_key from ops.upload_intents where wallhaven_id = any(%(ids)s) or sha256 = any(%(hashes)s)
+union
+select r.aside_key
+from ops.repairs as r
+inner join ops.uploads as u on r.object_key = u.s3_key
+where r.aside_key is not null and (u.wallhaven_id = any(%(ids)s) or u.sha256 = any(%(hashes)s))
+order by 1
+"""
+FORGET = """
+update ops.uploads set
+    lost_at = case when outcome = 'stored' then coalesce(lost_at, now()) end,
+    reopened_at = coalesce(reopened_at, now()),
+    modelled_in = null
+where wallhaven_id = any(%(ids)s) or (outcome = 'stored' and sha256 = any(%(hashes)s))
+"""
+
+
+@dataclass(frozen=True)
+class Concerned:
+    """What a takedown is about: wallpapers and SHA-256 of bytes."""
+
+    ids: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """One row; either a wallpaper or a hash."""
+
+    wallhaven_id: str | None
+    sha256: str | None
+    reason: str
+    taken_down_at: datetime.datetime
+
+
+def concerned(cursor: Cursor, target: str) -> Concerned:
+    """What an id or a SHA-256 in hex stands for: its bytes, and every wallpaper that ever had them."""
+    cursor.execute(CONCERNED, {"target": target})
+    row = cursor.fetchone()
+    assert row, "a select without from gives one row"
+    return Concerned(tuple(row[1]), tuple(row[0]))
+
+
+def keys(cursor: Cursor, about: Concerned) -> list[str]:
+    """Every key under which the ledger knows such bytes, copies moved aside included."""
+    cursor.execute(KEYS, {"ids": list(about.ids), "hashes": list(about.hashes)})
+    return [key for (key,) in cursor.fetchall()]
+
+
+def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
+    """Write the tombstones (one that stands keeps its reason); no row counts as stored any more."""
+    for column, values in (("wallhaven_id", about.ids), ("sha256", about.hashes)):
+        cursor.executemany(
+            f"insert into ops.tombstones ({column}, reason) values (%s, %s) on conflict do nothing",  # noqa: S608
+            [(value, reason) for value in values],
+        )
+    cursor.execute(FORGET, {"ids": list(about.ids), "hashes": list(about.hashes)})
+    cursor.execute("delete from ops.upload_intents where wallhaven_id = any(%s)", (list(about.ids),))
+
+
+def tombstones(cursor: Cursor) -> list[Tombstone]:
+    """All of them, oldest first."""
+    cursor.execute("select wallhaven_id, sha256, reason, taken_down_at from ops.tombstones order by tombstone_id")
+    return [Tombstone(*row) for row in cursor.fetchall()]
+
+
+def refuse_taken_down(cursor: Cursor, item: ManifestItem, sha256: str | None = None) -> None:
+    """Raise PictureError `refused` when the wallpaper, or these bytes of it, were taken down."""
+    cursor.execute(REASON, (item.wallhaven_id, sha256))
+    if row := cursor.fetchone():
+        raise PictureError(Outcome.REFUSED, f"taken down: {row[0]}")

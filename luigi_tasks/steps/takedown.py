@@ -1,0 +1,61 @@
+"""Takedown: a picture and everything made of it leave the bucket, and a tombstone keeps it out. This one deletes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from luigi_tasks.domain.damage import ASIDE, DERIVATIVES, EXTENSIONS, PICTURES, speaks_of
+from luigi_tasks.domain.errors import SettingsError
+from luigi_tasks.gateways import postgres, takedown_ledger
+from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.takedown_ledger import Concerned
+from luigi_tasks.settings import Settings
+
+TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a takedown would do: who is concerned, and the keys of the objects that would be deleted."""
+
+    about: Concerned
+    keys: tuple[str, ...]
+
+
+def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
+    """What an id or a SHA-256 in hex is about: by the ledger, and by what the bucket's listing says. Writes nothing.
+
+    Raises SettingsError when the target is neither.
+    """
+    if not TARGET.fullmatch(target):
+        raise SettingsError(f"{target[:80]!r} is neither a wallpaper's id nor a SHA-256", mend="Give one of them.")
+    with postgres.transaction(settings) as cursor:
+        about = takedown_ledger.concerned(cursor, target)
+        known = takedown_ledger.keys(cursor, about)
+    # A ledger's key may be another wallpaper's by now; what deletes looks at the name once more.
+    names = frozenset((*about.ids, *about.hashes))
+    there = {key for key in known if speaks_of(key, names) and store.head(key) is not None}
+    return Plan(about, tuple(sorted(there | set(_listed(store, about, names)))))
+
+
+def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: str) -> None:
+    """Bury first, delete then: killed in between, nothing comes back, and the same command deletes the rest.
+
+    The caller holds the pipeline's lock: no run may be about to put what is taken down.
+    """
+    with postgres.transaction(settings) as cursor:
+        takedown_ledger.bury(cursor, intended.about, reason)
+    for key in intended.keys:
+        store.remove(key)
+
+
+def _listed(store: ObjectStore, about: Concerned, names: frozenset[str]) -> Iterator[str]:
+    """Originals by their two possible keys, derivatives and copies moved aside by their names."""
+    for wallhaven_id in about.ids:
+        for extension in EXTENSIONS.values():
+            if store.head(f"{PICTURES}{wallhaven_id}.{extension}") is not None:
+                yield f"{PICTURES}{wallhaven_id}.{extension}"
+    for prefix in (DERIVATIVES, ASIDE):
+        yield from (head.key for head in store.list(prefix) if speaks_of(head.key, names))

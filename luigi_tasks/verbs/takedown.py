@@ -1,0 +1,61 @@
+"""takedown: remove a picture for good and keep it out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from luigi_tasks import settings
+
+
+@click.group(help="Remove a picture and everything made of it for good, and keep it out; `list` shows what was.")
+def takedown() -> None:
+    """Group of add and list."""
+
+
+@takedown.command(
+    help="TARGET: a wallpaper's id, or the SHA-256 of the bytes. Without --yes it only says what it would do."
+)
+@click.argument("target")
+@click.option("--reason", required=True, help="Why; kept with the tombstone.")
+@click.option("--yes", is_flag=True, help="Do it: objects are deleted, and there is no way back.")
+@click.option("--source", default="wallhaven", show_default=True)
+def add(target: str, reason: str, yes: bool, source: str) -> None:
+    """Bury and delete."""
+    from luigi_tasks.gateways import pipeline_lock
+    from luigi_tasks.gateways.objects import open_store
+    from luigi_tasks.steps import takedown as steps
+
+    if not reason.strip():
+        raise click.BadParameter("must say why", param_hint="--reason")
+    own = settings.load()
+    store = open_store(own)
+    with closing(pipeline_lock.take(own, source)):
+        intended = steps.plan(own, store, target)
+        if yes:
+            steps.take_down(own, store, intended, reason.strip())
+    for wallhaven_id in intended.about.ids:
+        click.echo(f"wallpaper {wallhaven_id}")
+    for sha256 in intended.about.hashes:
+        click.echo(f"bytes     {sha256}")
+    for key in intended.keys:
+        click.echo(f"{'deleted' if yes else 'would delete'} {store.uri(key)}")
+    if yes:
+        click.echo("Done. The next dbt build shows it as taken_down; contact sheets of earlier runs may still show it.")
+    else:
+        click.echo(f"Nothing was changed. Do it: python -m luigi_tasks takedown add {target} --reason … --yes")
+
+
+@takedown.command("list", help="Everything that was taken down, when and why.")
+def list_() -> None:
+    """Print the tombstones."""
+    from luigi_tasks.gateways import postgres, takedown_ledger
+
+    with postgres.transaction(settings.load()) as cursor:
+        stones = takedown_ledger.tombstones(cursor)
+    for stone in stones:
+        what = stone.wallhaven_id or f"sha256 {stone.sha256}"
+        click.echo(f"{stone.taken_down_at:%Y-%m-%d %H:%M}  {what}  {stone.reason}")
+    if not stones:
+        click.echo("Nothing was taken down.")

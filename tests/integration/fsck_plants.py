@@ -1,0 +1,182 @@
+"""One plant for each kind of damage: puts it into a collection behind everybody's back and tells the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from luigi_tasks.domain.damage import Damage
+from tests.integration.fsck_fixtures import IDS, KEYS, Collection
+
+
+def plant_row_without_object(c: Collection) -> str:
+    c.store.remove(KEYS[0])
+    return KEYS[0]
+
+
+def plant_empty_object(c: Collection) -> str:
+    c.write(KEYS[1], b"")
+    return KEYS[1]
+
+
+def plant_wrong_size(c: Collection) -> str:
+    c.write(KEYS[1], c.body(1)[:-1])
+    return KEYS[1]
+
+
+def plant_wrong_bytes(c: Collection) -> str:
+    c.write(KEYS[1], c.body(1)[:-1] + bytes([c.body(1)[-1] ^ 1]))
+    return KEYS[1]
+
+
+def plant_wrong_metadata_sha256(c: Collection) -> str:
+    c.write(KEYS[1], c.body(1), sha256="ab" * 32)
+    return KEYS[1]
+
+
+def plant_wrong_content_type(c: Collection) -> str:
+    c.write(KEYS[1], c.body(1), content_type="text/plain")
+    return KEYS[1]
+
+
+def plant_object_without_row(c: Collection) -> str:
+    c.write("wallpapers/zzzzz9.png", c.body(1))
+    return "wallpapers/zzzzz9.png"
+
+
+def plant_second_key(c: Collection) -> str:
+    c.write("wallpapers/aaaaa1.jpg", b"another picture")
+    return "wallpapers/aaaaa1.jpg"
+
+
+def plant_foreign_object(c: Collection) -> str:
+    c.write("wallpapers/notes/readme.txt", b"hello")
+    return "wallpapers/notes/readme.txt"
+
+
+def plant_foreign_raw_object(c: Collection) -> str:
+    c.write("raw/notes.txt", b"hello")
+    return "raw/notes.txt"
+
+
+def plant_key_of_another_id(c: Collection) -> str:
+    c.warehouse.rows("update ops.uploads set s3_key = %s where wallhaven_id = %s", KEYS[2], IDS[1])
+    c.store.remove(KEYS[1])
+    return KEYS[2]
+
+
+def plant_wrong_extension(c: Collection) -> str:
+    c.warehouse.rows(
+        "update ops.uploads set s3_key = %s where wallhaven_id = %s", key := "wallpapers/aaaaa1.jpg", IDS[1]
+    )
+    c.store.remove(KEYS[1])
+    c.write(key, c.body(1))
+    return key
+
+
+def plant_duplicate_rows(c: Collection) -> str:
+    c.warehouse.rows(
+        "drop index ops.uploads_stored; insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key,"
+        " sha256, bytes, content_type, started_at) select run_key, wallhaven_id, 2, outcome, s3_key, sha256, bytes,"
+        " content_type, started_at from ops.uploads where wallhaven_id = 'aaaaa1'"
+    )
+    return KEYS[1]
+
+
+def plant_unknown_wallpaper(c: Collection) -> str:
+    c.warehouse.rows("delete from raw.wallhaven_search where record_id = %s", IDS[1])
+    return KEYS[1]
+
+
+def plant_stale_intent(c: Collection) -> str:
+    c.warehouse.rows("insert into ops.upload_intents values (%s, %s, %s, 'ab')", IDS[1], c.run_key, KEYS[1])
+    return KEYS[1]
+
+
+def plant_temporary_leftover(c: Collection) -> str:
+    (c.publishing.store.root / ".tmp" / "dead").write_bytes(b"half a pict")
+    return ".tmp/dead"
+
+
+def plant_raw_page_without_object(c: Collection) -> str:
+    c.store.remove(c.pages[0])
+    return c.pages[0]
+
+
+def plant_raw_object_without_row(c: Collection) -> str:
+    key, packed, _ = c.packed("page-00009", c.run_key, IDS)
+    c.write(key, packed)
+    return key
+
+
+def plant_empty_raw_object(c: Collection) -> str:
+    c.write(c.pages[0], b"")
+    return c.pages[0]
+
+
+def plant_raw_body_mismatch(c: Collection) -> str:
+    _, packed, _ = c.packed("page-00001", c.run_key, ("other",))
+    c.write(c.pages[0], packed)
+    return c.pages[0]
+
+
+def plant_raw_garbage(c: Collection) -> str:
+    c.write(c.pages[0], c.store.get(c.pages[0])[:-9])
+    return c.pages[0]
+
+
+def plant_raw_envelope_mismatch(c: Collection) -> str:
+    _, packed, _ = c.packed("page-00007", c.run_key, IDS[:2])
+    c.write(c.pages[0], packed)
+    return c.pages[0]
+
+
+def plant_tombstoned_row(c: Collection) -> str:
+    c.warehouse.rows("insert into ops.tombstones (wallhaven_id, reason) values (%s, 'asked')", IDS[1])
+    c.store.remove(KEYS[1])
+    return KEYS[1]
+
+
+def plant_tombstoned_object(c: Collection) -> str:
+    c.warehouse.rows("insert into ops.tombstones (wallhaven_id, reason) values ('zzzzz9', 'asked')")
+    c.write("derivatives/thumb/zzzzz9.webp", b"small")
+    return "derivatives/thumb/zzzzz9.webp"
+
+
+Plant = Callable[[Collection], str]
+DEEP = {Damage.WRONG_BYTES, Damage.WRONG_METADATA_SHA256, Damage.WRONG_CONTENT_TYPE, Damage.UNREADABLE_OBJECT}
+DEEP |= {Damage.RAW_BODY_MISMATCH, Damage.RAW_ENVELOPE_MISMATCH}
+PLANTS: dict[Plant, tuple[Damage, str]] = {
+    plant_row_without_object: (Damage.ROW_WITHOUT_OBJECT, "reopened"),
+    plant_empty_object: (Damage.EMPTY_OBJECT, "reopened"),
+    plant_wrong_size: (Damage.WRONG_SIZE, "reopened"),
+    plant_wrong_bytes: (Damage.WRONG_BYTES, "reopened"),
+    plant_wrong_metadata_sha256: (Damage.WRONG_METADATA_SHA256, "restored"),
+    plant_wrong_content_type: (Damage.WRONG_CONTENT_TYPE, "restored"),
+    plant_object_without_row: (Damage.OBJECT_WITHOUT_ROW, "moved aside"),
+    plant_second_key: (Damage.SECOND_KEY, "moved aside"),
+    plant_foreign_object: (Damage.FOREIGN_OBJECT, "moved aside"),
+    plant_foreign_raw_object: (Damage.FOREIGN_OBJECT, "moved aside"),
+    plant_key_of_another_id: (Damage.KEY_OF_ANOTHER_ID, "reopened"),
+    plant_wrong_extension: (Damage.WRONG_EXTENSION, "reopened"),
+    plant_duplicate_rows: (Damage.DUPLICATE_ROWS, "mended"),
+    plant_unknown_wallpaper: (Damage.UNKNOWN_WALLPAPER, "reopened"),
+    plant_stale_intent: (Damage.STALE_INTENT, "mended"),
+    plant_temporary_leftover: (Damage.TEMPORARY_LEFTOVER, "mended"),
+    plant_raw_page_without_object: (Damage.RAW_PAGE_WITHOUT_OBJECT, "given up"),
+    plant_raw_object_without_row: (Damage.RAW_OBJECT_WITHOUT_ROW, "moved aside"),
+    plant_empty_raw_object: (Damage.EMPTY_OBJECT, "given up"),
+    plant_raw_body_mismatch: (Damage.RAW_BODY_MISMATCH, "given up"),
+    plant_raw_garbage: (Damage.RAW_BODY_MISMATCH, "given up"),
+    plant_raw_envelope_mismatch: (Damage.RAW_ENVELOPE_MISMATCH, "given up"),
+    plant_tombstoned_row: (Damage.TOMBSTONED_ROW, "mended"),
+    plant_tombstoned_object: (Damage.TOMBSTONED_OBJECT, "left"),
+}
+ON_S3 = [
+    plant_row_without_object,
+    plant_wrong_size,
+    plant_wrong_bytes,
+    plant_wrong_metadata_sha256,
+    plant_wrong_content_type,
+    plant_object_without_row,
+    plant_raw_page_without_object,
+]

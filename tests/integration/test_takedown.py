@@ -1,0 +1,150 @@
+"""A takedown removes everything that is made of a picture and keeps it out, by id and by its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from luigi_tasks.domain.damage import Damage
+from luigi_tasks.domain.errors import SettingsError
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import pipeline_lock
+from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.steps import takedown
+from luigi_tasks.steps.publish import publish
+from tests.conftest import Warehouse
+from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
+from tests.image_server import serving
+from tests.integration.fsck_fixtures import IDS, KEYS, Collection
+from tests.integration.publish_fixtures import Publishing
+from tests.integration.test_fsck import in_bucket, verb
+from tests.pictures import picture
+
+REASON = "the artist asked"
+
+
+@pytest.fixture
+def publishing(warehouse: Warehouse) -> Iterator[Publishing]:
+    with serving() as server:
+        yield Publishing(warehouse, server)
+
+
+@pytest.fixture
+def collection(publishing: Publishing) -> Collection:
+    return Collection(publishing)
+
+
+def take_down(c: Collection, target: str) -> takedown.Plan:
+    plan = takedown.plan(c.settings(), c.store, target)
+    takedown.take_down(c.settings(), c.store, plan, REASON)
+    return plan
+
+
+def refusals(c: Collection, run_key: str) -> list[tuple[str, str, str]]:
+    return c.warehouse.rows(
+        "select wallhaven_id, outcome, reason from ops.uploads where run_key = %s order by 1", run_key
+    )
+
+
+def test_everything_made_of_it_goes_and_nothing_else(collection: Collection) -> None:
+    made_of_it = ["derivatives/thumb/aaaaa1.webp", f"aside/20261101T000000Z/{KEYS[1]}"]
+    for key in [*made_of_it, "derivatives/thumb/aaaaa2.webp", "aside/20261101T000000Z/wallpapers/aaaaa10.png"]:
+        collection.write(key, b"small")
+    before = collection.bytes_by_key()
+    plan = take_down(collection, IDS[1])
+    gone = {KEYS[1], *made_of_it}
+    assert (plan.about.ids, set(plan.keys)) == ((IDS[1],), gone)
+    assert collection.bytes_by_key() == {key: body for key, body in before.items() if key not in gone}
+    assert collection.found() == []
+    digest = hashlib.sha256(collection.body(1)).hexdigest()
+    assert collection.warehouse.rows("select wallhaven_id, sha256, reason from ops.tombstones order by 1") == [
+        (IDS[1], None, REASON),
+        (None, digest, REASON),
+    ]
+    (row,) = collection.warehouse.rows(
+        "select outcome, sha256, lost_at is null, modelled_in from ops.uploads where wallhaven_id = %s", IDS[1]
+    )
+    assert row == ("stored", digest, False, None), "the history stays"
+
+
+def test_it_is_refused_by_id_even_from_a_frozen_manifest_and_is_not_asked_for(collection: Collection) -> None:
+    collection.publishing.offer("frozen", picture(seed=7))
+    run_key = collection.publishing.freeze("2026-11-21T08:00")
+    take_down(collection, "frozen")
+    totals = publish(collection.settings(), run_key, collection.store, Silent())
+    assert refusals(collection, run_key) == [("frozen", "refused", f"taken down: {REASON}")]
+    assert totals.open == 0
+    assert collection.publishing.server.asked["/full/frozen"] == 0
+    assert collection.store.head("wallpapers/frozen.jpg") is None
+    assert collection.found() == []
+
+
+def test_the_same_bytes_under_another_id_are_refused(collection: Collection) -> None:
+    take_down(collection, IDS[1])
+    collection.publishing.offer("again0", collection.body(1))
+    collection.publishing.offer("other0", picture(seed=8))
+    run_key = collection.collect("2026-11-21T08:00")
+    assert refusals(collection, run_key) == [
+        (IDS[1], "refused", f"taken down: {REASON}"),
+        ("again0", "refused", f"taken down: {REASON}"),
+        ("other0", "stored", ""),
+    ]
+    assert collection.publishing.server.asked["/full/again0"] == 1
+    assert collection.store.head("wallpapers/again0.png") is None
+    assert collection.warehouse.rows("select * from ops.upload_intents") == []
+
+
+def test_by_hash_every_wallpaper_with_the_bytes_goes(publishing: Publishing, bucket: Bucket) -> None:  # noqa: F811
+    collection = in_bucket(publishing, bucket)
+    publishing.offer("twin00", collection.body(1))
+    collection.collect("2026-11-21T08:00")
+    plan = take_down(collection, hashlib.sha256(collection.body(1)).hexdigest())
+    assert plan.about.ids == (IDS[1], "twin00")
+    assert plan.keys == (KEYS[1], "wallpapers/twin00.png")
+    assert not {KEYS[1], "wallpapers/twin00.png"} & collection.bytes_by_key().keys()
+    assert collection.found() == []
+
+
+class Dying(FolderStore):
+    """The folder of a process that is killed at its first removal."""
+
+    def remove(self, key: str) -> None:
+        raise KeyboardInterrupt
+
+
+def test_killed_in_between_fsck_knows_it_and_the_same_command_deletes_the_rest(collection: Collection) -> None:
+    plan = takedown.plan(collection.settings(), collection.store, IDS[1])
+    with pytest.raises(KeyboardInterrupt):
+        takedown.take_down(collection.settings(), Dying(collection.publishing.store.root), plan, REASON)
+    assert collection.found() == [(Damage.TOMBSTONED_OBJECT, KEYS[1])]
+    (left,) = collection.repair()
+    assert (left.action, KEYS[1] in collection.bytes_by_key()) == ("left", True)
+    assert f"takedown add {IDS[1]} --reason" in left.detail
+    assert take_down(collection, IDS[1]).keys == (KEYS[1],)
+    assert collection.found() == []
+
+
+def test_a_target_that_is_neither_is_refused(collection: Collection) -> None:
+    with pytest.raises(SettingsError, match="neither"):
+        takedown.plan(collection.settings(), collection.store, "../etc")
+
+
+def test_the_verb_does_nothing_without_yes_and_waits_for_no_run(collection: Collection) -> None:
+    before = collection.bytes_by_key()
+    done = verb(collection, "takedown", "add", IDS[1], "--reason", REASON)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"would delete {collection.store.uri(KEYS[1])}" in done.stdout
+    assert collection.bytes_by_key() == before
+    assert verb(collection, "takedown", "list").stdout == "Nothing was taken down.\n"
+    lock = pipeline_lock.take(collection.settings(), "wallhaven")
+    done = verb(collection, "takedown", "add", IDS[1], "--reason", REASON, "--yes")
+    assert (done.returncode, collection.bytes_by_key()) == (1, before)
+    assert "another Collect of wallhaven" in done.stderr
+    lock.close()
+    assert verb(collection, "takedown", "add", IDS[1], "--reason", " ", "--yes").returncode == 2
+    done = verb(collection, "takedown", "add", IDS[1], "--reason", REASON, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert collection.bytes_by_key().keys() == before.keys() - {KEYS[1]}
+    assert f"{IDS[1]}  {REASON}" in verb(collection, "takedown", "list").stdout
