@@ -17,6 +17,7 @@ from typing import NoReturn
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import ManifestItem, Outcome, UploadOutcome, UploadTotals
 from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.gateways.decoders import Decoders, DecodingLimits
 from luigi_tasks.gateways.download import Downloader, DownloadStopped
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
@@ -45,8 +46,12 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
         store.check()
         give_back_freed_memory()
         stop = threading.Event()
-        with _terminate_as_interrupt(), Downloader(settings, stop) as downloader:
-            transfer = Transfer(settings, run_key, store, downloader)
+        with (
+            _terminate_as_interrupt(),
+            Downloader(settings, stop) as downloader,
+            Decoders(DecodingLimits.of(settings)) as decoders,
+        ):
+            transfer = Transfer(settings, run_key, store, downloader, decoders)
             _Crew(settings, run_key, transfer, _Meter(progress, before), stop).work_off(items)
     with postgres.transaction(settings) as cursor:
         return upload_ledger.totals(cursor, run_key)
