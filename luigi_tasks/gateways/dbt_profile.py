@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from luigi_tasks.gateways.embedded_postgres import Server
+from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # libpq tries the hosts in turn and reports each, so dbt's own error message ends in the command that mends it.
@@ -24,6 +25,7 @@ draenei:
       user: "{{{{ env_var('PGUSER', '{user}') }}}}"
       password: "{{{{ env_var('PGPASSWORD', '{password}') }}}}"
       dbname: "{{{{ env_var('PGDATABASE', '{dbname}') }}}}"
+      role: "{{{{ env_var('DRAENEI_DBT_ROLE', '' if env_var('PGHOST', '') else '{role}') }}}}"
       schema: draenei_content
       threads: 4
       connect_timeout: 10
@@ -39,6 +41,7 @@ def write_profile(folder: Path, server: Server | None) -> Path:
         user=server.user if server else "draenei",
         password=server.password if server else "",
         dbname=server.dbname if server else "draenei",
+        role=TRANSFORMER if server else "",  # elsewhere the role may not exist
     )
     folder.mkdir(parents=True, exist_ok=True)
     path, temporary = folder / "profiles.yml", folder / f".profiles.yml.{os.getpid()}"
