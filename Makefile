@@ -68,3 +68,5 @@ down: ## stop both
 clean: ## stop everything and remove what was collected under var/
 	@test ! -x $(BIN)/python || $(BIN)/python -m luigi_tasks down
 	@rm -rf var profiles.yml
+
+-include mk/*.mk

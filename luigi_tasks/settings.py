@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     image_timeout_seconds: float = Field(300, gt=0, description="whole time for one picture")
     image_max_bytes: int = Field(256 << 20, ge=1, description="a larger picture is refused")
     image_max_pixels: int = Field(200_000_000, ge=1, description="a picture with more pixels is refused")
+    image_decode_seconds: int = Field(60, ge=1, description="CPU time to decode one picture; thrice that by the clock")
     image_mismatch: str = Field("flag", description="flag or refuse a whole picture that disagrees with its record")
 
     # the stores

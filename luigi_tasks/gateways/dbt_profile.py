@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # libpq tries the hosts in turn and reports each, so dbt's own error message ends in the command that mends it.
 WHEN_DOWN = "/the embedded database is down: start it with `python -m luigi_tasks up`"
@@ -42,6 +44,7 @@ def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:
         "user": _unless_set("PGUSER", address.get("PGUSER", "draenei")),
         "password": _unless_set("PGPASSWORD", address.get("PGPASSWORD", "")),
         "dbname": _unless_set("PGDATABASE", address.get("PGDATABASE", "draenei")),
+        "role": _role(TRANSFORMER if embedded and address else ""),  # elsewhere the role may not exist
         "schema": "draenei_content",
         "threads": 4,
         "connect_timeout": 10,
@@ -52,3 +55,8 @@ def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:
 def _unless_set(name: str, value: str, cast: str = "") -> str:
     """dbt reads these as Jinja, whose string literals are Python's."""
     return f"{{{{ env_var('{name}', {value!r}){cast} }}}}"
+
+
+def _role(name: str) -> str:
+    """What dbt acts as: DRAENEI_DBT_ROLE, else the embedded server's role unless PG* names another server."""
+    return f"{{{{ env_var('DRAENEI_DBT_ROLE', '' if env_var('PGHOST', '') else {name!r}) }}}}"

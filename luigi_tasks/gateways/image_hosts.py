@@ -21,6 +21,10 @@ from urllib3.util import parse_url
 from luigi_tasks.domain.publishing import Outcome, PictureError
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
+# What is_global of some supported Python passes although nothing public answers there: IETF protocol assignments
+# (a cloud's metadata service is among them), IPv4-compatible, locally translated and site-local addresses.
+NOT_OPEN = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,18 @@ def _hang_up(sock: socket.socket, too_late: threading.Event) -> None:
 
 
 def _is_private(address: str) -> bool:
+    """True unless the address, and every IPv4 address that a gateway would find in it, is one of the open internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return not (mapped or ip).is_global
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not _is_open(ip)
+    if ip.ipv4_mapped:
+        return not _is_open(ip.ipv4_mapped)
+    inner = ip.sixtofour or (ipaddress.IPv4Address(ip.packed[-4:]) if ip in NAT64 else None)
+    return not _is_open(ip) or (inner is not None and not _is_open(inner))
+
+
+def _is_open(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_OPEN)
 
 
 def _names_an_address(host: str) -> bool:

@@ -39,11 +39,15 @@ class Fetched:
 class Fetcher:
     """Obtains the pages of one run: from the ledger, else from the raw zone, else from the source."""
 
-    def __init__(self, settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> None:
+    def __init__(
+        self, settings: Settings, run: Run, store: ObjectStore, progress: Progress, *, gives_way: bool = False
+    ) -> None:
         self.settings, self.run, self.store, self.progress = settings, run, store, progress
         self.source = CATALOGUE[run.query.source]
         self.connection = postgres.connect(settings, "draenei-collector fetch")
-        self.budget = RequestBudget(self.connection, run.query.source, settings.wallhaven_rate_per_minute)
+        self.budget = RequestBudget(
+            self.connection, run.query.source, settings.wallhaven_rate_per_minute, gives_way=gives_way
+        )
         key = settings.wallhaven_api_key
         self.api = SourceApi(
             settings.wallhaven_api_url,
@@ -190,7 +194,7 @@ def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Pr
     """
     counts = {"fetched": 0, "gone": 0, "withheld": 0, "failed": 0}
     names = {200: "fetched", 404: "gone", 401: "withheld"}
-    with Fetcher(settings, run, store, progress) as fetcher:
+    with Fetcher(settings, run, store, progress, gives_way=True) as fetcher:
         with fetcher.connection, fetcher.connection.cursor() as cursor:
             wanted = page_ledger.ids_without_detail(cursor, settings.details_per_run)
         failures_in_a_row = 0

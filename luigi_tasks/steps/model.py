@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import dbt_ledger, dbt_profile, postgres
+from luigi_tasks.gateways import dbt_ledger, dbt_profile, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.settings import Settings
 
@@ -23,6 +23,8 @@ def build(
     dbt_profile.write_profile(folder, None)
     variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
     with _alone(settings, progress):
+        with postgres.transaction(settings) as cursor:
+            variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
         result = Dbt(variables, folder).build(progress, select)
     with postgres.transaction(settings) as cursor:
         dbt_ledger.keep_nodes(cursor, run_key, step, result)

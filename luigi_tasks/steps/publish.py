@@ -18,6 +18,7 @@ from typing import NoReturn
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import UploadTotals
 from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.gateways.decoders import Decoders, DecodingLimits
 from luigi_tasks.gateways.download import Downloader
 from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore
@@ -49,8 +50,12 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
         store, _ = guard(settings, run_key, store)
         give_back_freed_memory()
         stop = threading.Event()
-        with _terminate_as_interrupt(), Downloader(settings, stop) as downloader:
-            transfer = Transfer(settings, run_key, store, downloader)
+        with (
+            _terminate_as_interrupt(),
+            Downloader(settings, stop) as downloader,
+            Decoders(DecodingLimits.of(settings)) as decoders,
+        ):
+            transfer = Transfer(settings, run_key, store, downloader, decoders)
             crew = Crew(settings, run_key, transfer, Meter(progress, before), stop)
             stopped = crew.work_off(min(settings.upload_concurrency, before.open))
     with postgres.transaction(settings) as cursor:

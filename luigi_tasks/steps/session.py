@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger
+from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.settings import Settings, origins
 from luigi_tasks.warehouse import migrate
@@ -26,6 +26,9 @@ def open_warehouse(settings: Settings) -> list[str]:
     connection = postgres.connect(settings)
     try:
         applied = migrate.migrate(connection)
+        if applied:
+            with connection, connection.cursor() as cursor:
+                warehouse_roles.hand_over(cursor)  # so that dbt by hand, as its role, works before the first run
     finally:
         connection.close()
     _write_profile_for_dbt_by_hand(settings)

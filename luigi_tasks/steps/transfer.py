@@ -15,6 +15,7 @@ from urllib.parse import quote
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, Verified
+from luigi_tasks.gateways.decoders import Decoders
 from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
 from luigi_tasks.gateways.objects import ObjectStore, StoreUnavailable
 from luigi_tasks.settings import Settings
@@ -34,8 +35,10 @@ class Fetch(Protocol):
 class Transfer:
     """Moves pictures of one run; shared by its threads. Both gates count bytes, against UPLOAD_MEMORY_BYTES each."""
 
-    def __init__(self, settings: Settings, run_key: str, store: ObjectStore, downloader: Downloader) -> None:
-        self._run_key, self._store, self._downloader = run_key, store, downloader
+    def __init__(
+        self, settings: Settings, run_key: str, store: ObjectStore, downloader: Downloader, decoders: Decoders
+    ) -> None:
+        self._run_key, self._store, self._downloader, self._decoders = run_key, store, downloader, decoders
         self._limits = Limits.of(settings)
         self._bodies = WeightGate(settings.upload_memory_bytes)
         self._decoding = WeightGate(settings.upload_memory_bytes)
@@ -68,7 +71,7 @@ class Transfer:
 
     def _checked_and_put(self, item: ManifestItem, intend: Intend, begun: float, download: Download) -> UploadOutcome:
         crash_point("publish.verify.before")
-        verified = verify(download.body, item, self._limits, self._decoding.hold)
+        verified = verify(download.body, item, self._limits, self._decoding.hold, self._decoders.decode)
         crash_point("publish.verify.after")
         intend(verified.sha256)
         crash_point("publish.put.before")

@@ -21,6 +21,9 @@ from luigi_tasks.domain.publishing import Flag, ManifestItem, Outcome, PictureEr
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture, sniff
 
+Room = Callable[[int], AbstractContextManager[None]]
+Decode = Callable[[bytes | bytearray, str, Room], tuple[int, int]]
+
 EXTENSIONS = {JPEG: {"jpg", "jpeg"}, PNG: {"png"}}
 OTHER_MAGIC = {
     b"GIF8": "image/gif",
@@ -61,17 +64,19 @@ def verify(
     body: bytes | bytearray,
     item: ManifestItem,
     limits: Limits,
-    decoding: Callable[[int], AbstractContextManager[None]],
+    decoding: Room,
+    decode: Decode | None = None,
 ) -> Verified:
-    """What the body is, and where it disagrees with its record. Raises Corrupt or Refused.
+    """What the body is, and where it disagrees with its record. Raises PictureError: corrupt or refused.
 
-    decoding(bytes) is entered for the time of the full decode, with the memory that it may take.
+    decoding(bytes) is entered for the time of the full decode, with the memory that it may take. decode: does it
+    elsewhere, as Publish has it done; without it this process decodes, which is for bodies that are known.
     """
     file_type = _accepted_type(body)
     if item.s3_key.rpartition(".")[2] not in EXTENSIONS[file_type]:
         raise Refused(f"type: {file_type} does not fit the key's extension")
     end = _jpeg_end(body) if file_type == JPEG else _png_end(body)
-    width, height = _decode(body, file_type, limits, decoding)
+    width, height = decode(body, file_type, decoding) if decode else _decode(body, file_type, limits, decoding)
     disagreements = {
         Flag.FILE_SIZE: len(body) != item.file_size,
         Flag.FILE_TYPE: file_type != item.file_type,
@@ -121,12 +126,7 @@ def _png_end(body: bytes | bytearray) -> int:
     raise Corrupt("cut short: no end marker")
 
 
-def _decode(
-    body: bytes | bytearray,
-    file_type: str,
-    limits: Limits,
-    decoding: Callable[[int], AbstractContextManager[None]],
-) -> tuple[int, int]:
+def _decode(body: bytes | bytearray, file_type: str, limits: Limits, decoding: Room) -> tuple[int, int]:
     """Decode every pixel; width and height. The header's pixels are counted before any is allocated."""
     try:
         with open_picture(body, file_type) as picture:

@@ -14,7 +14,7 @@ import click
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import human_bytes
-from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres
+from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.gateways.store_probe import probe
@@ -67,6 +67,15 @@ def _warehouse(own: Settings) -> str:
     return f"PostgreSQL {row[0]}, migration {newest[0]:04}"
 
 
+def _roles(own: Settings) -> str:
+    if own.embedded and embedded_postgres.status(own.draenei_home) is None:
+        return "not known while the database is down"
+    with postgres.transaction(own) as cursor:
+        if warehouse_roles.available(cursor):
+            return f"dbt acts as {warehouse_roles.TRANSFORMER}, which can write neither raw nor what is not its own"
+    return f"dbt acts as the connected user; an administrator may make and grant {', '.join(warehouse_roles.ROLES)}"
+
+
 def _objects(own: Settings) -> str:
     store = open_store(own)
     store.check()
@@ -106,6 +115,7 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "programs": _programs,
     "disk": _disk,
     "warehouse": _warehouse,
+    "roles": _roles,
     "objects": _objects,
     "source": _source,
     "scheduler": _scheduler,

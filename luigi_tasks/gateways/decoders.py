@@ -1,0 +1,195 @@
+"""Children that decode pictures for us: whatever a picture does to its decoder ends that child and this picture alone.
+
+As many as there are cores, started when first needed, used again, and replaced when they crash, exceed a limit or
+answer nonsense. The other side of the socket is steps/decoder.py, which also says how they talk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from luigi_tasks.domain.errors import PipelineError
+from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.settings import Settings
+
+CHILD = "luigi_tasks.steps.decoder"
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = struct.Struct(">QB")
+TYPES = {"image/jpeg": 0, "image/png": 1}
+START_SECONDS = 60.0
+# By the clock, for each second of CPU time: a busy machine is no fault of the picture.
+PATIENCE = 3
+LONGEST_ANSWER = 4096
+Room = Callable[[int], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class DecodingLimits:
+    """For one picture. max_pixels: width times height; max_bytes: of the body; cpu_seconds: whole ones, at least 1."""
+
+    max_pixels: int
+    max_bytes: int
+    cpu_seconds: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> DecodingLimits:
+        return cls(settings.image_max_pixels, settings.image_max_bytes, settings.image_decode_seconds)
+
+
+class Decoders:
+    """The children; shared by any number of threads. Use as a context manager: they end with it."""
+
+    def __init__(self, limits: DecodingLimits, children: int | None = None) -> None:
+        self._limits = limits
+        self._slots: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._size = children or usable_cores()
+        for _ in range(self._size):
+            self._slots.put(None)
+
+    def __enter__(self) -> Decoders:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _ in range(self._size):
+            if child := self._slots.get():
+                child.end()
+
+    def decode(self, body: bytes | bytearray, file_type: str, room: Room) -> tuple[int, int]:
+        """Decode every pixel; width and height. room(bytes) is entered for the time of the full decode.
+
+        Raises PictureError: corrupt for what does not decode within the limits or takes its decoder down, refused for
+        more than max_pixels; PipelineError when no child starts.
+        """
+        child = self._slots.get()
+        try:
+            if child and not child.alive:
+                child.end()
+                child = None
+            child = child or _Child(self._limits)
+            answer = child.ask(body, file_type, room)
+        except BaseException:
+            child = None  # it has ended, by itself or by our hand
+            raise
+        finally:
+            self._slots.put(child)
+        return _size_of(answer)
+
+
+class _Child:
+    """One child, used by one thread at a time."""
+
+    def __init__(self, limits: DecodingLimits) -> None:
+        self._seconds = float(PATIENCE * limits.cpu_seconds)
+        arguments = [str(limits.max_pixels), str(limits.max_bytes), str(limits.cpu_seconds)]
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", CHILD, *arguments],
+                cwd="/",
+                env={"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        try:
+            self._hear(time.monotonic() + START_SECONDS)
+        except (OSError, ValueError):
+            how = self.end()
+            raise PipelineError(
+                f"the picture decoder does not start ({how})", mend=f"See why: python -m {CHILD} 1 1 1 < /dev/null"
+            ) from None
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """False when something ended it while it was waiting."""
+        return self._process.poll() is None
+
+    def ask(self, body: bytes | bytearray, file_type: str, room: Room) -> dict[str, Any]:
+        """Its last word on a picture. Raises PictureError when there is none; then, and on any error, it is ended."""
+        try:
+            deadline = time.monotonic() + self._seconds
+            self._tell(HEAD.pack(len(body), TYPES[file_type]), deadline)
+            self._tell(body, deadline)
+            answer = self._hear(deadline)
+            if "bytes" not in answer:
+                return answer
+            with room(int(answer["bytes"])):
+                deadline = time.monotonic() + self._seconds
+                self._tell(b"G", deadline)
+                return self._hear(deadline)
+        except TimeoutError:
+            self.end()
+            raise PictureError(Outcome.CORRUPT, "does not decode: over IMAGE_DECODE_SECONDS") from None
+        except (OSError, ValueError):
+            raise PictureError(Outcome.CORRUPT, f"does not decode: {self.end()}") from None
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> str:
+        """End it, and say how it ended."""
+        self._socket.close()  # a child that waits for work ends by that
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.05)
+        self._process.kill()
+        code = self._process.wait()
+        if code == -signal.SIGXCPU:
+            return "over IMAGE_DECODE_SECONDS"
+        return f"the decoder crashed ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
+
+    def _tell(self, words: bytes | bytearray, deadline: float) -> None:
+        self._socket.settimeout(_left(deadline))
+        self._socket.sendall(words)
+
+    def _hear(self, deadline: float) -> dict[str, Any]:
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            self._socket.settimeout(_left(deadline))
+            part = self._socket.recv(LONGEST_ANSWER)
+            if not part:
+                raise ConnectionResetError
+            line += part
+            if len(line) > LONGEST_ANSWER:
+                raise ValueError
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _size_of(answer: dict[str, Any]) -> tuple[int, int]:
+    if "too_many_pixels" in answer:
+        raise PictureError(Outcome.REFUSED, "more pixels than IMAGE_MAX_PIXELS")
+    if "corrupt" in answer:
+        raise PictureError(Outcome.CORRUPT, f"does not decode: {answer['corrupt']}")
+    return int(answer["width"]), int(answer["height"])

@@ -1,0 +1,87 @@
+"""Who may do what in the warehouse: three group roles, each with exactly what its work needs.
+
+draenei_loader       adds to raw, keeps ops, reads what dbt made
+draenei_transformer  what dbt is: owns the models, reads the sources that the project declares, writes its two ledgers
+draenei_reader       reads the marts and the views for programs, nothing else
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import yaml
+
+from luigi_tasks.gateways.dbt import PROJECT
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+LOADER, TRANSFORMER, READER = ROLES = ("draenei_loader", "draenei_transformer", "draenei_reader")
+SHOWN = "draenei_content"
+SCHEMAS = ("draenei_staging", "draenei_intermediate", SHOWN)
+LEDGERS = {"ops.applied_batches": "insert, delete", "ops.uploads": "update (modelled_in)"}
+MEMBER = "select coalesce(bool_and(pg_has_role(to_regrole(name), 'member')), false) from unnest(%s) as name"
+NOT_HANDED_OVER = """
+select format('alter %%s %%s owner to draenei_transformer',
+              case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, oid::regclass)
+from pg_class
+where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v', 'm') and relowner <> %s::regrole
+"""
+
+
+def available(cursor: Cursor) -> bool:
+    """True when the roles exist and the connected user may act as each."""
+    cursor.execute(MEMBER, (list(ROLES),))
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def hand_over(cursor: Cursor) -> str | None:
+    """Give each role what it needs, and dbt's role what dbt made before it had one; then the role that dbt takes.
+
+    None when the roles are not available: dbt is the connected user then. Not for two at once: hold the dbt lock.
+    """
+    if not available(cursor):
+        return None
+    for schema in SCHEMAS:
+        cursor.execute(f"create schema if not exists {schema}")
+        cursor.execute(f"alter schema {schema} owner to {TRANSFORMER}")
+        cursor.execute(NOT_HANDED_OVER, (schema, TRANSFORMER))
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
+    for statement in (*_for_the_transformer(), *_for_the_loader(), *_for_the_reader()):
+        cursor.execute(statement)
+    return TRANSFORMER
+
+
+def declared_sources() -> set[str]:
+    """schema.table of every source that the dbt project declares in schemas that Python owns."""
+    documents = [yaml.safe_load(path.read_text()) for path in sorted((PROJECT / "models").rglob("*.yml"))]
+    sources = [source for document in documents for source in (document or {}).get("sources", ())]
+    return {
+        f"{source.get('schema', source['name'])}.{table['name']}" for source in sources for table in source["tables"]
+    }
+
+
+def _for_the_transformer() -> Iterator[str]:
+    yield f"revoke all on all tables in schema raw, ops from {TRANSFORMER}"
+    yield f"grant usage on schema raw, ops to {TRANSFORMER}"
+    yield f"grant select on {', '.join(sorted(declared_sources()))} to {TRANSFORMER}"
+    for ledger, rights in LEDGERS.items():
+        yield f"grant {rights} on {ledger} to {TRANSFORMER}"
+
+
+def _for_the_loader() -> Iterator[str]:
+    yield f"grant usage on schema raw, ops, {SHOWN} to {LOADER}"
+    yield f"grant select, insert on all tables in schema raw to {LOADER}"
+    yield f"grant select, insert, update, delete on all tables in schema ops to {LOADER}"
+    yield f"revoke insert, update, delete on ops.migrations from {LOADER}"
+    yield f"grant select on all tables in schema {SHOWN} to {LOADER}"
+    yield f"alter default privileges for role {TRANSFORMER} in schema {SHOWN} grant select on tables to {LOADER}"
+
+
+def _for_the_reader() -> Iterator[str]:
+    yield f"grant usage on schema {SHOWN} to {READER}"
+    yield f"grant select on all tables in schema {SHOWN} to {READER}"
+    yield f"alter default privileges for role {TRANSFORMER} in schema {SHOWN} grant select on tables to {READER}"

@@ -1,0 +1,136 @@
+"""The process in which a picture of unknown intent is decoded: python -m luigi_tasks.steps.decoder, a child of Publish.
+
+It talks over the socket that is its standard input, in turns: `ready`; a head (bytes of the body, its type) and the
+body; what the header says; `G` once there is memory for the pixels; what became of them. It holds no secret, opens no
+file or connection once it is ready, writes none, and is given the CPU time and memory of one picture at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import select
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Imported by Pillow in the midst of a picture otherwise, when no file can be opened any more.
+from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
+
+from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture
+from luigi_tasks.steps.flow import give_back_freed_memory
+
+HEAD = struct.Struct(">QB")
+TYPES = (JPEG, PNG)
+# Pillow's 4 bytes, and libjpeg's 2 for each of up to 4 coefficients of a picture in several scans.
+BYTES_PER_PIXEL = 12
+# The body as it came, as a file in memory, and the one chunk of it that may be all of it.
+COPIES_OF_THE_BODY = 3
+SLACK_BYTES = 64 << 20
+
+
+class Allowance:
+    """What one picture may take; set anew for each, never above what the arguments of the process allow."""
+
+    def __init__(self, max_pixels: int, max_bytes: int, cpu_seconds: int) -> None:
+        self.max_pixels, self.cpu_seconds = max_pixels, cpu_seconds
+        self._base = _address_space()
+        self._hard = self._base + _room(max_bytes, max_pixels)
+        _limit_memory(self._hard, self._hard)
+        for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+            resource.setrlimit(what, (0, 0))
+
+    def renew(self, body_bytes: int, pixels: int) -> None:
+        """Memory for so much, and CPU time from now on."""
+        _limit_memory(min(self._hard, self._base + _room(body_bytes, pixels)), self._hard)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime) + 1 + self.cpu_seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _room(body_bytes: int, pixels: int) -> int:
+    return COPIES_OF_THE_BODY * body_bytes + BYTES_PER_PIXEL * pixels + SLACK_BYTES
+
+
+def _address_space() -> int:
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _limit_memory(soft: int, hard: int) -> None:
+    if sys.platform == "linux":  # macOS refuses the limit, and would not hold to it
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def main() -> None:
+    """Serve until the parent hangs up. Arguments: MAX_PIXELS MAX_BYTES CPU_SECONDS, for each picture."""
+    connection = socket.socket(fileno=0)
+    give_back_freed_memory()
+    allowance = Allowance(*(int(argument) for argument in sys.argv[1:4]))
+    _say(connection, ready=os.getpid())
+    with contextlib.suppress(ConnectionError):
+        while head := _read(connection, HEAD.size):
+            length, kind = HEAD.unpack(head)
+            allowance.renew(length, 0)
+            _say(connection, **_decode(connection, allowance, _read(connection, length), TYPES[kind]))
+
+
+def _decode(connection: socket.socket, allowance: Allowance, body: bytearray, file_type: str) -> dict[str, Any]:
+    try:
+        with open_picture(body, file_type) as picture:
+            width, height = picture.size
+            if width * height > allowance.max_pixels:
+                return {"too_many_pixels": width * height}
+            _say(connection, width=width, height=height, bytes=decoded_bytes(picture))
+            if not _read(connection, 1):
+                return {}
+            allowance.renew(len(body), width * height)
+            with _ended_by_hang_up(connection):
+                picture.load()
+            return {"width": width, "height": height}
+    except DECODER_ERRORS as problem:
+        return {"corrupt": type(problem).__name__}
+
+
+@contextlib.contextmanager
+def _ended_by_hang_up(connection: socket.socket) -> Iterator[None]:
+    """SIGIO ends the process when the parent goes: the parent's next word comes only after our answer.
+
+    The parent-death signal would not do: it follows the thread that started us, and the threads of Publish come and go.
+    """
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        if select.select([connection], [], [], 0)[0]:
+            sys.exit(0)
+        yield
+    finally:
+        fcntl.fcntl(connection, fcntl.F_SETFL, flags)
+
+
+def _read(connection: socket.socket, length: int) -> bytearray:
+    """So many bytes; none when the parent has hung up."""
+    body = bytearray(length)
+    view, position = memoryview(body), 0
+    while position < length:
+        received = connection.recv_into(view[position:])
+        if not received:
+            return bytearray()
+        position += received
+    return body
+
+
+def _say(connection: socket.socket, **words: Any) -> None:
+    connection.sendall(json.dumps(words).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
