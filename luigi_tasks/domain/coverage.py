@@ -62,6 +62,7 @@ class Gap:
 class Certificate:
     """What one crawl read and may claim.
 
+    ordered: False when the listing has no order by date, so that nothing can be claimed of it.
     intervals: read by this crawl without a gap, nothing else. coverage: the same, the one that led into an earlier
     crawl's interval joined to it. stopped_at: 'end', 'known' (inside an earlier interval that reaches the end).
     total_first, total_last: what the source claimed at the first and the last read. accounted_total: what it claimed
