@@ -82,3 +82,7 @@ def test_failures_are_told_by_reason() -> None:
 )
 def test_the_next_step_fits(facts: dict[str, Any], words: str) -> None:
     assert words in said(**facts)[-1]
+
+
+def test_a_host_that_was_given_up_is_named() -> None:
+    assert "  stopped     host w.example does not answer" in said(stopped=["host w.example does not answer"])
