@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 PICTURE = """
 select w.wallhaven_id, w.url, w.upload_status, w.updated_at, u.s3_key, u.bytes, u.sha256
 from draenei_content.wallpapers as w
-left join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored'
+left join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
 where w.wallhaven_id = %s
 """
 ATTEMPTS = """

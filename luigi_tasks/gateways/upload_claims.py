@@ -55,7 +55,10 @@ from taken inner join chosen on taken.wallhaven_id = chosen.wallhaven_id
 DROP_IF_DONE = """
 delete from ops.upload_claims as c
 using ops.uploads as u
-where c.fence = %s and u.wallhaven_id = c.wallhaven_id and (u.run_key = c.run_key or u.outcome = 'stored')
+where
+    c.fence = %s
+    and u.wallhaven_id = c.wallhaven_id
+    and (u.run_key = c.run_key or (u.outcome = 'stored' and u.lost_at is null))
 """
 OF_OTHERS = f"""
 select count(*) {OPEN}

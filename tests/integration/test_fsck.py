@@ -16,8 +16,7 @@ import pytest
 from luigi_tasks.domain.damage import Damage, Part
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.domain.publishing import ManifestItem
-from luigi_tasks.gateways import pipeline_lock, postgres, upload_ledger
+from luigi_tasks.gateways import pipeline_lock
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectHead, StoreUnavailable
 from luigi_tasks.steps.fsck import fsck
@@ -141,7 +140,6 @@ def test_a_repair_that_was_killed_after_moving_is_taken_up_by_the_next(collectio
 
 
 def test_what_a_killed_run_left_is_unfinished_and_no_damage(collection: Collection) -> None:
-    item = ManifestItem("zzzzz9", "http://x", "wallpapers/zzzzz9.png", "image/png", 1, 1, 1)
     body = picture("PNG", seed=9)
     key, packed, _ = collection.packed("page-00001", OTHER_RUN, IDS)
     collection.warehouse.rows(
@@ -150,9 +148,14 @@ def test_what_a_killed_run_left_is_unfinished_and_no_damage(collection: Collecti
         " '2026-11-20T07:00', 'killed', '', '', '')",
         OTHER_RUN,
     )
-    with postgres.transaction(collection.settings()) as cursor:
-        upload_ledger.intend(cursor, OTHER_RUN, item, hashlib.sha256(body).hexdigest())
-    collection.write(item.s3_key, body)
+    object_key = "wallpapers/zzzzz9.png"
+    collection.warehouse.rows(
+        "insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256) values ('zzzzz9', %s, %s, %s)",
+        OTHER_RUN,
+        object_key,
+        hashlib.sha256(body).hexdigest(),
+    )
+    collection.write(object_key, body)
     collection.write(key, packed)
     collection.write(key.replace(".gz", ".refused-070000000001.gz"), packed)
     checked = collection.check()

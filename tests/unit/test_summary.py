@@ -126,5 +126,7 @@ def test_the_next_step_fits(facts: dict[str, Any], words: str) -> None:
 def test_quarantined_records_are_a_warning_with_their_share() -> None:
     assert "  warning     2 of 60 records are in quarantine" in said(quarantined=2)
     assert not any("warning" in line for line in said())
+
+
 def test_a_host_that_was_given_up_is_named() -> None:
     assert "  stopped     host w.example does not answer" in said(stopped=["host w.example does not answer"])
