@@ -160,8 +160,8 @@ def test_what_a_killed_run_left_is_unfinished_and_no_damage(collection: Collecti
     collection.write(key.replace(".gz", ".refused-070000000001.gz"), packed)
     checked = collection.check()
     assert (checked.findings, checked.unfinished) == ([], 2)
-    collection.write(item.s3_key, b"not what was intended")
-    assert collection.found() == [(Damage.OBJECT_WITHOUT_ROW, item.s3_key)]
+    collection.write(object_key, b"not what was intended")
+    assert collection.found() == [(Damage.OBJECT_WITHOUT_ROW, object_key)]
 
 
 class Racing(FolderStore):
