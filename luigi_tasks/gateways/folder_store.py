@@ -63,6 +63,10 @@ class FolderStore:
 
     def delete_probe(self, key: str) -> None:
         self.remove(checked_probe_key(key))
+        sidecars = self._meta / key
+        for folder in (sidecars, sidecars.parent, (self.root / key).parent, self._meta / "probe", self.root / "probe"):
+            with contextlib.suppress(OSError):  # not empty yet, or another probe is in it
+                folder.rmdir()
 
     def get(self, key: str) -> bytes:
         with self._telling(key):

@@ -41,10 +41,11 @@ class Crew:
         self._meter, self._stop = meter, stop
         self._after, self._unstored = 0, 0
 
-    def work_off(self, hands: int) -> tuple[str, ...]:
+    def work_off(self, hands: int, asked_to_stop: threading.Event) -> tuple[str, ...]:
         """Return when nothing is left that could be done now: a sentence for each host that was given up.
 
-        Raises the first error of a hand once all have stopped, StoreError also when the store confirms nothing.
+        Begins nothing new once it is asked to stop. Raises the first error of a hand once all have stopped,
+        StoreError also when the store confirms nothing.
         """
         with (
             upload_claims.Worker(self._settings, self._run_key, self._stop.set) as worker,
@@ -53,11 +54,11 @@ class Crew:
             worklist = Worklist(
                 lambda: self._claim(worker, connection), lambda: self._others(worker, connection), self._stop
             )
-            self._run(worklist, hands)
+            self._run(worklist, hands, asked_to_stop)
             worker.check()
             return worklist.breaker.stopped()
 
-    def _run(self, worklist: Worklist, hands: int) -> None:
+    def _run(self, worklist: Worklist, hands: int, asked_to_stop: threading.Event) -> None:
         with ThreadPoolExecutor(hands, thread_name_prefix="publish") as pool:
             working: set[Future[None]] = {pool.submit(self._work, worklist) for _ in range(hands)}
             try:
@@ -65,6 +66,8 @@ class Crew:
                     done, working = wait(working, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
                     for hand in done:
                         hand.result()
+                    if asked_to_stop.is_set():
+                        self._stop.set()
             finally:
                 self._stop.set()
 

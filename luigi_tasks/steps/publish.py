@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from types import FrameType
-from typing import NoReturn
 
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import UploadTotals
@@ -51,29 +50,37 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
         give_back_freed_memory()
         stop = threading.Event()
         with (
-            _terminate_as_interrupt(),
+            _asked_to_stop() as asked,
             Downloader(settings, stop) as downloader,
             Decoders(DecodingLimits.of(settings)) as decoders,
         ):
             transfer = Transfer(settings, run_key, store, downloader, decoders)
             crew = Crew(settings, run_key, transfer, Meter(progress, before), stop)
-            stopped = crew.work_off(min(settings.upload_concurrency, before.open))
+            stopped = crew.work_off(min(settings.upload_concurrency, before.open), asked)
     with postgres.transaction(settings) as cursor:
         return replace(upload_ledger.totals(cursor, run_key), stopped=stopped)
 
 
 @contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, where signals may be handled at all: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Set by SIGINT and SIGTERM, where signals may be handled at all: in the main thread.
+
+    An exception that a handler raises is lost when it strikes inside a destructor; an event is not. Leaving the
+    block raises KeyboardInterrupt when it is set, a second signal does so at once.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    handled = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    previous = {number: signal.signal(number, ask) for number in handled}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if asked.is_set():
+        raise KeyboardInterrupt

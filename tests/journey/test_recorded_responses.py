@@ -103,12 +103,13 @@ def records_of(bodies: list[bytes]) -> list[list[str]]:
 def assert_accounted_for(pipeline: Pipeline, entity: str, received: list[int]) -> None:
     """Every page is loaded, and of each record it is known what became of it: none is refused."""
     counted = pipeline.rows(
-        "select received, loaded, duplicate, quarantined from ops.loads join ops.runs using (run_key)"
-        " where entity = %s order by run_id, page_name",
+        "select received, loaded, duplicate, quarantined, page_name ~ '^page-.*-r' from ops.loads"
+        " join ops.runs using (run_key) where entity = %s order by run_id, page_name",
         entity,
     )
-    assert [row[0] for row in counted] == received
-    assert all(row[0] == sum(row[1:]) for row in counted)
+    # Recorded years apart, the pages do not continue each other: the crawl reads them again before it believes it.
+    assert [row[0] for row in counted if not row[4]] == received
+    assert all(row[0] == sum(row[1:4]) for row in counted)
     assert sum(row[3] for row in counted) == pipeline.count("ops.quarantine") == 0
 
 
