@@ -122,7 +122,8 @@ def test_details_take_nothing_while_a_crawl_waits(budgets: dict[str, RequestBudg
         budgets["crawl"].take()
         waits.append((asked, time.monotonic()))
     begun, ended = waits[0][0], waits[-1][1]
-    during = [moment for moment, _ in grants if begun + 0.1 < moment < ended - 0.02]
+    # Between two takes the crawl is not in line: what details get there is theirs.
+    during = [moment for moment, _ in grants if any(asked + 0.15 < moment < had - 0.02 for asked, had in waits)]
     enough.set()
     thread.join()
     assert ended - begun > 1.2, "the case is of no use unless the crawl had to wait"
