@@ -32,14 +32,6 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNSTORED = "unstored"
 
-    @property
-    def final(self) -> bool:
-        """True when later runs leave the picture alone."""
-        return self in FINAL
-
-
-FINAL = frozenset({Outcome.STORED, Outcome.GONE, Outcome.REFUSED, Outcome.CONFLICT})
-
 
 class PictureError(Exception):
     """One picture failed, and only that one. retry_after: seconds that the host asked us to wait."""

@@ -78,13 +78,6 @@ def settle_run(cursor: Cursor, run_key: str) -> None:
     )
 
 
-def run_state(cursor: Cursor, run_key: str) -> str | None:
-    """running succeeded failed killed, None for a run that never was."""
-    cursor.execute("select state from ops.runs where run_key = %s", (run_key,))
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
 def step_result(cursor: Cursor, run_key: str, step: str) -> dict[str, Any] | None:
     """What a complete step reported, None when it is not complete."""
     cursor.execute("select result from ops.steps where run_key = %s and step = %s", (run_key, step))
