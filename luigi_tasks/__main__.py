@@ -22,6 +22,7 @@ VERBS = {
     "explain": ("explain", "Where a wallpaper comes from: object, attempts, record, page, request, run."),
     "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
     "takedown": ("takedown", "Remove a picture for good and keep it out."),
+    "notify": ("notify", "Send the digest of a run by hand, to see whether it arrives."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

@@ -21,7 +21,7 @@ from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import session, summary
+from luigi_tasks.steps import notify, session, summary
 
 log = logging.getLogger("luigi-interface")
 _sessions: dict[str, session.Session] = {}
@@ -92,6 +92,10 @@ def _end(settings: Settings, begun: session.Session, owner: int) -> None:
             summary.say(settings, run_key)
     except PipelineError as problem:
         print(problem, file=sys.stderr)
+    else:
+        for run_key in begun.runs:
+            if undelivered := notify.undelivered(settings, run_key):
+                print(undelivered, file=sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

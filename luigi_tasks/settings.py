@@ -1,7 +1,8 @@
 """What differs between two machines: typed, frozen, read once, and the origin of each value known.
 
-Falling precedence: Luigi parameter (applied by the tasks), environment, `.env`, `luigi.cfg` section [draenei],
-default. Names are the ones that other tools already use where there is one (PGHOST, AWS_PROFILE …).
+Falling precedence: Luigi parameter (applied by the tasks), environment, `.env`, secret files, AWS Secrets Manager,
+Vault (secret_sources.py), `luigi.cfg` section [draenei], default. Names are the ones that other tools already use
+where there is one (PGHOST, AWS_PROFILE …).
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from luigi_tasks import secret_sources
 from luigi_tasks.domain.errors import SettingsError
-
-ORIGINS = ("environment", ".env", "luigi.cfg")
 
 
 class Settings(BaseSettings):
@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     pgdatabase: str | None = Field(None, description="libpq's default when unset")
 
     # what people see
+    notify_urls: SecretStr | None = Field(
+        None, description="Apprise addresses (mailto:// slack:// tgram:// ntfy:// …) that get a digest of each run"
+    )
+    notify_when: str = Field("changes", description="changes always failures; failures are always told")
+    deadman_url: SecretStr | None = Field(None, description="fetched after each success; its silence is the alarm")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
     @field_validator("wallhaven_image_hosts", mode="before")
@@ -132,6 +137,11 @@ class Settings(BaseSettings):
     @classmethod
     def _mismatch(cls, value: str) -> str:
         return _one_of(value, ("flag", "refuse"))
+
+    @field_validator("notify_when")
+    @classmethod
+    def _when(cls, value: str) -> str:
+        return _one_of(value, ("changes", "always", "failures"))
 
     @field_validator("draenei_progress")
     @classmethod
@@ -176,7 +186,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, LuigiConfigSource(settings_cls)
+        secrets = secret_sources.configured(settings_cls).values()
+        return init_settings, env_settings, dotenv_settings, *secrets, LuigiConfigSource(settings_cls)
 
 
 SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
@@ -222,9 +233,14 @@ def load() -> Settings:
 
 def origins() -> dict[str, str]:
     """Which origin supplies each setting that is not at its default: {'pghost': 'environment', …}."""
-    sources = (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings), LuigiConfigSource(Settings))
+    sources: dict[str, PydanticBaseSettingsSource] = {
+        "environment": EnvSettingsSource(Settings),
+        ".env": DotEnvSettingsSource(Settings),
+        **secret_sources.configured(Settings),
+        "luigi.cfg": LuigiConfigSource(Settings),
+    }
     found: dict[str, str] = {}
-    for origin, source in zip(ORIGINS, sources, strict=True):
+    for origin, source in sources.items():
         for name in source():
             found.setdefault(name.lower(), origin)
     return {name: origin for name, origin in found.items() if name in Settings.model_fields}

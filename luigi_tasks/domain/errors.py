@@ -10,6 +10,7 @@ PipelineError
 ├── StoreError             the object store cannot be reached, or refuses
 ├── QuarantineOverflow     more records of a run are bad than the error budget allows
 ├── ModelError             dbt failed; names the node that did
+├── NotificationError      a digest or a ping did not arrive
 └── AlreadyRunning         another Collect of this source holds the lock
 """
 
@@ -69,6 +70,10 @@ class QuarantineOverflow(PipelineError):
 
 class ModelError(PipelineError):
     """dbt failed; the message names the node that did."""
+
+
+class NotificationError(PipelineError):
+    """A digest or a ping did not arrive."""
 
 
 class AlreadyRunning(PipelineError):

@@ -20,6 +20,12 @@ def run_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     return _one(cursor, "select * from ops.runs where run_key = %s", run_key)
 
 
+def last_run_key(cursor: Cursor) -> str | None:
+    """The run that started last, None before the first."""
+    row = _one(cursor, "select run_key from ops.runs order by started_at desc limit 1")
+    return row["run_key"] if row else None
+
+
 def audit_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     """The run's row of draenei_content.run_audit."""
     return _one(cursor, "select * from draenei_content.run_audit where run_key = %s", run_key)

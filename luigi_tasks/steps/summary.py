@@ -14,20 +14,26 @@ from luigi_tasks.settings import Settings
 
 def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
     """Print the summary of a run to stdout, as one JSON line when DRAENEI_PROGRESS is json."""
+    found = facts(settings, run_key)
+    as_json = settings.draenei_progress == "json"
+    text = json.dumps({"event": "summary", **found}, default=str) if as_json else "\n".join(lines(found))
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+def facts(settings: Settings, run_key: str) -> dict[str, Any]:
+    """What the tables say of a run, under the names of run_audit; a number that nobody counted yet is absent."""
     with postgres.transaction(settings) as cursor:
         run = audit_ledger.run_row(cursor, run_key) or {}
         counted = audit_ledger.audit_row(cursor, run_key) if audit_ledger.modelled(cursor) else None
         steps = audit_ledger.step_results(cursor, run_key)
         certificate = coverage_ledger.certificate_row(cursor, run_key)
         statuses = audit_ledger.upload_statuses(cursor) if counted else {}
-    facts = {**run, **(counted or {}), "collection": statuses, "certificate": certificate}
-    facts["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
-    facts["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
-    facts["stopped"] = steps.get("Publish", {}).get("stopped", [])
-    facts["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
-    as_json = settings.draenei_progress == "json"
-    text = json.dumps({"event": "summary", **facts}, default=str) if as_json else "\n".join(lines(facts))
-    print(text, file=stream or sys.stdout, flush=True)
+    found = {**run, **(counted or {}), "collection": statuses, "certificate": certificate}
+    found["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
+    found["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
+    found["stopped"] = steps.get("Publish", {}).get("stopped", [])
+    found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
+    return found
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

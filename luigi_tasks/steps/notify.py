@@ -1,0 +1,49 @@
+"""Notify: one digest a run to people, quiet when nothing changed, and a dead-man's ping after each success."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from luigi_tasks.domain.errors import PipelineError
+from luigi_tasks.gateways import notifications
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps import summary
+
+NEWS = ("inserted", "updated", "uploaded", "quarantined", "failures")
+
+
+def undelivered(settings: Settings, run_key: str) -> PipelineError | None:
+    """Tell of a run; returns what did not arrive, for a run is what it is whether people hear of it or not."""
+    try:
+        notify(settings, run_key)
+    except PipelineError as problem:
+        return problem
+    return None
+
+
+def notify(settings: Settings, run_key: str) -> int:
+    """Tell of a run what NOTIFY_WHEN asks for, ping DEADMAN_URL when it succeeded; returns how many were told.
+
+    Raises SettingsError or NotificationError.
+    """
+    facts = summary.facts(settings, run_key)
+    if settings.deadman_url and facts["state"] == "succeeded":
+        notifications.ping(settings.deadman_url.get_secret_value())
+    if not settings.notify_urls or not worth_telling(facts, settings.notify_when):
+        return 0
+    return tell(settings, facts)
+
+
+def tell(settings: Settings, facts: dict[str, Any]) -> int:
+    """Send the digest of these facts to NOTIFY_URLS; returns to how many. Raises as notifications.send does."""
+    assert settings.notify_urls
+    title, *body = summary.lines(facts)
+    failed = facts["state"] != "succeeded"
+    return notifications.send(settings.notify_urls.get_secret_value(), title, "\n".join(body), failure=failed)
+
+
+def worth_telling(facts: dict[str, Any], when: str) -> bool:
+    """Whether a run is news: failures are always told; 'changes' also what came in, 'always' every run."""
+    if facts["state"] != "succeeded" or when == "always":
+        return True
+    return when == "changes" and any(facts.get(name) for name in NEWS)
