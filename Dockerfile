@@ -19,14 +19,15 @@ FROM python:3.12.14-slim-bookworm
 
 RUN groupadd --gid 10001 draenei \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin draenei \
-    && install -d -o draenei -g draenei -m 0750 /data /scheduler
+    && install -d -o draenei -g draenei -m 0750 /data /scheduler \
+    && install -d -o draenei -g draenei -m 0755 /metrics
 
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app
 COPY luigi.cfg ./
 COPY dbt_project ./dbt_project
-COPY deploy/schedule.py deploy/create_bucket.py ./deploy/
+COPY deploy/schedule.py deploy/create_bucket.py deploy/luigid.cfg ./deploy/
 
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 DRAENEI_HOME=/data
 

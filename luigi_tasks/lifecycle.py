@@ -21,7 +21,7 @@ from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import notify, session, summary
+from luigi_tasks.steps import metrics, notify, session, summary
 
 log = logging.getLogger("luigi-interface")
 _sessions: dict[str, session.Session] = {}
@@ -94,8 +94,16 @@ def _end(settings: Settings, begun: session.Session, owner: int) -> None:
         print(problem, file=sys.stderr)
     else:
         for run_key in begun.runs:
-            if undelivered := notify.undelivered(settings, run_key):
-                print(undelivered, file=sys.stderr)
+            _tell(settings, run_key)
+
+
+def _tell(settings: Settings, run_key: str) -> None:
+    """Metrics and messages of a run; what does not arrive is a line on stderr, the run is what it is."""
+    for tell in (metrics.tell, notify.notify):
+        try:
+            tell(settings, run_key)
+        except PipelineError as problem:
+            print(problem, file=sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     )
     notify_when: str = Field("changes", description="changes always failures; failures are always told")
     deadman_url: SecretStr | None = Field(None, description="fetched after each success; its silence is the alarm")
+    metrics_file: Path | None = Field(
+        None, description="metrics for Prometheus after each run; unset: DRAENEI_HOME/metrics/draenei.prom"
+    )
+    pushgateway_url: str | None = Field(None, description="a Prometheus Pushgateway that gets them too")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
     @field_validator("wallhaven_image_hosts", mode="before")

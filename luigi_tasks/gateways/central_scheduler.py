@@ -17,6 +17,7 @@ from luigi_tasks.domain.errors import PipelineError
 ADDRESS = "127.0.0.1"
 PORT = 8082
 SECONDS = 20.0
+CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "luigid.cfg"
 
 
 def start(home: Path, port: int = PORT) -> str:
@@ -32,7 +33,7 @@ def start(home: Path, port: int = PORT) -> str:
         child = subprocess.Popen(
             command,
             cwd=folder,
-            env={name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
+            env=environment(home),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -45,6 +46,13 @@ def start(home: Path, port: int = PORT) -> str:
             raise PipelineError("luigid did not start", where=str(folder / "luigid.log"), mend="Read the log's end.")
         time.sleep(0.05)
     return url
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What luigid needs of this process's environment, its configuration, and where it finds the metrics of runs."""
+    passed_on = ("PATH", "HOME", "LANG", "TMPDIR", "METRICS_FILE")
+    found = {name: os.environ[name] for name in passed_on if os.environ.get(name)}
+    return {"METRICS_FILE": str(home / "metrics" / "draenei.prom"), **found, "LUIGI_CONFIG_PATH": str(CONFIGURATION)}
 
 
 def stop(home: Path) -> bool:

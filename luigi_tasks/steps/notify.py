@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.gateways import notifications
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import summary
 
 NEWS = ("inserted", "updated", "uploaded", "quarantined", "failures")
-
-
-def undelivered(settings: Settings, run_key: str) -> PipelineError | None:
-    """Tell of a run; returns what did not arrive, for a run is what it is whether people hear of it or not."""
-    try:
-        notify(settings, run_key)
-    except PipelineError as problem:
-        return problem
-    return None
 
 
 def notify(settings: Settings, run_key: str) -> int:

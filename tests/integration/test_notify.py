@@ -121,10 +121,3 @@ def test_what_is_no_address_is_a_setting_to_mend(warehouse: Warehouse) -> None:
     with pytest.raises(SettingsError, match="NOTIFY_URLS") as refused:
         notify.notify(warehouse.settings(notify_urls=f"nonsense-{SECRET}"), RUN)
     assert SECRET not in str(refused.value)
-
-
-def test_what_does_not_arrive_is_returned_for_the_last_words(warehouse: Warehouse) -> None:
-    own = warehouse.settings(deadman_url="http://127.0.0.1:1/x")
-    enter_run(warehouse)
-    assert str(notify.undelivered(own, RUN)).startswith("no ping: ConnectionError (127.0.0.1)")
-    assert notify.undelivered(warehouse.settings(), RUN) is None

@@ -27,9 +27,10 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
+WATCHERS = {"prometheus", "grafana"}
 ONE_SHOTS = {"create-bucket"}
-SECRETS = {"POSTGRES_PASSWORD": "p1", "S3_ACCESS_KEY_ID": "k1", "S3_SECRET_ACCESS_KEY": "s1"}
-FULL_VERSION = re.compile(r"[\w./-]+:\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?")
+SECRETS = {"POSTGRES_PASSWORD": "p1", "S3_ACCESS_KEY_ID": "k1", "S3_SECRET_ACCESS_KEY": "s1", "GRAFANA_PASSWORD": "g1"}
+FULL_VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?")
 INTERPOLATED = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -153,7 +154,7 @@ def test_what_runs_for_long_has_a_health_check_and_comes_back() -> None:
 
 
 def test_a_service_waits_until_what_it_needs_is_ready() -> None:
-    assert set(SERVICES["pipeline"]["depends_on"]) == set(SERVICES) - {"pipeline"}
+    assert set(SERVICES["pipeline"]["depends_on"]) == set(SERVICES) - {"pipeline", *WATCHERS}
     for service in SERVICES.values():
         for needed, how in service.get("depends_on", {}).items():
             ready = "service_completed_successfully" if needed in ONE_SHOTS else "service_healthy"
@@ -161,17 +162,20 @@ def test_a_service_waits_until_what_it_needs_is_ready() -> None:
             assert set(service["networks"]) & set(SERVICES[needed]["networks"])
 
 
-def test_named_volumes_are_declared_and_used_once() -> None:
+def test_named_volumes_are_declared_and_written_by_one_service() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
-    named = [mount.split(":")[0] for mount in mounts if not mount.startswith((".", "/"))]
-    assert sorted(named) == sorted(COMPOSE["volumes"])
-    for mount in set(mounts) - {mount for mount in mounts if mount.split(":")[0] in named}:
+    named = [mount for mount in mounts if not mount.startswith((".", "/"))]
+    assert {mount.split(":")[0] for mount in named} == set(COMPOSE["volumes"])
+    writable = [mount.split(":")[0] for mount in named if not mount.endswith(":ro")]
+    assert sorted(writable) == sorted(COMPOSE["volumes"])
+    for mount in set(mounts) - set(named):
         source, _, mode = mount.split(":")
-        assert (ROOT / source).is_file()
+        assert (ROOT / source).exists()
         assert mode == "ro"
 
 
-def test_only_the_pipeline_shares_a_network_with_luigid() -> None:
+def test_only_the_pipeline_and_prometheus_share_a_network_with_luigid() -> None:
+    assert {name for name, service in SERVICES.items() if "metrics" in service["networks"]} == {"luigid", *WATCHERS}
     assert {name for name, service in SERVICES.items() if "scheduler" in service["networks"]} == {"luigid", "pipeline"}
     assert {network for service in SERVICES.values() for network in service["networks"]} == set(COMPOSE["networks"])
 

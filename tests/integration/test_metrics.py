@@ -1,0 +1,114 @@
+"""Counters grow by what a run added, once, also when the run goes on after a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luigi_tasks.domain.errors import NotificationError
+from luigi_tasks.gateways import metrics_ledger
+from luigi_tasks.steps import metrics
+from tests.conftest import Warehouse
+
+RUN = "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00"
+
+
+def enter(warehouse: Warehouse, state: str) -> None:
+    """A run that ended, with one page."""
+    warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, finished_at) values (%s, 'wallhaven', 'wallhaven/draenei-1a2b3c4d',"
+        " 'draenei', '{}', '2026-11-21T07:00', %s, '1', '2', 'http://127.0.0.1:1', clock_timestamp())",
+        RUN,
+        state,
+    )
+    add_page(warehouse, 1, 200)
+
+
+def add_page(warehouse: Warehouse, number: int, status: int) -> None:
+    warehouse.rows(
+        "insert into ops.pages (run_key, source, entity, page_name, request, status, object_key, body_sha256,"
+        " body_bytes, content_type, fetched_at) values (%s, 'wallhaven', 'search', %s, '{}', %s, %s, 'x', 1,"
+        " 'application/json', clock_timestamp())",
+        RUN,
+        f"page-{number}",
+        status,
+        f"raw/{number}",
+    )
+
+
+def add_step(warehouse: Warehouse, step: str, seconds: int) -> None:
+    warehouse.rows(
+        "insert into ops.steps (run_key, step, started_at, finished_at, result)"
+        " values (%s, %s, now() - %s * interval '1 second', now(), '{}')",
+        RUN,
+        step,
+        seconds,
+    )
+
+
+def told(path: Path) -> dict[str, float]:
+    """The samples of a metrics file."""
+    lines = [line.rsplit(" ", 1) for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, value in lines}
+
+
+def test_a_run_counts_once_and_what_it_adds_later_counts_too(warehouse: Warehouse) -> None:
+    enter(warehouse, "failed")
+    add_step(warehouse, "Fetch", 10)
+    own = warehouse.settings()
+    first = told(metrics.tell(own, RUN))
+    assert first['draenei_pages_total{entity="search",source="wallhaven",status="200"}'] == 1
+    assert first['draenei_run_ends_total{source="wallhaven",state="failed"}'] == 1
+    assert first['draenei_last_run_failed{source="wallhaven"}'] == 1
+    assert 'draenei_last_success_timestamp_seconds{source="wallhaven"}' not in first
+    assert "draenei_pending_uploads" not in str(first)
+    warehouse.rows("update ops.runs set state = 'succeeded'")
+    add_page(warehouse, 2, 200)
+    add_page(warehouse, 3, 404)
+    add_step(warehouse, "Load", 70)
+    second = told(metrics.tell(own, RUN))
+    assert second['draenei_pages_total{entity="search",source="wallhaven",status="200"}'] == 2
+    assert second['draenei_pages_total{entity="search",source="wallhaven",status="404"}'] == 1
+    assert second['draenei_run_ends_total{source="wallhaven",state="succeeded"}'] == 1
+    assert second['draenei_last_run_failed{source="wallhaven"}'] == 0
+    assert second['draenei_last_success_timestamp_seconds{source="wallhaven"}'] > 1e9
+
+
+def test_steps_are_a_histogram_with_every_bucket(warehouse: Warehouse) -> None:
+    enter(warehouse, "succeeded")
+    add_step(warehouse, "Fetch", 10)
+    found = told(metrics.tell(warehouse.settings(), RUN))
+    labels = 'source="wallhaven",step="Fetch"'
+    buckets = {
+        bound: found[f'draenei_step_seconds_bucket{{le="{bound}",{labels}}}']
+        for bound in ("1", "5", "15", "60", "+Inf")
+    }
+    assert buckets == {"1": 0, "5": 0, "15": 1, "60": 1, "+Inf": 1}
+    assert found[f"draenei_step_seconds_sum{{{labels}}}"] == pytest.approx(10, abs=0.01)
+    assert found[f"draenei_step_seconds_count{{{labels}}}"] == 1
+
+
+def test_telling_twice_adds_an_end_and_nothing_else(warehouse: Warehouse) -> None:
+    enter(warehouse, "succeeded")
+    connection = warehouse.connect()
+    try:
+        with connection, connection.cursor() as cursor:
+            metrics_ledger.add_run(cursor, RUN, "succeeded")
+            before = metrics_ledger.totals(cursor)
+            metrics_ledger.add_run(cursor, RUN, "succeeded")
+            after = metrics_ledger.totals(cursor)
+    finally:
+        connection.close()
+    changed = [series for series in after if series not in before]
+    assert [name for name, _, _ in changed] == ["draenei_run_ends_total"]
+
+
+def test_a_file_or_a_gateway_that_cannot_be_had_is_said(warehouse: Warehouse, tmp_path: Path) -> None:
+    enter(warehouse, "succeeded")
+    (tmp_path / "no-folder").write_text("")
+    with pytest.raises(NotificationError, match="metrics were not written"):
+        metrics.tell(warehouse.settings(metrics_file=tmp_path / "no-folder" / "draenei.prom"), RUN)
+    with pytest.raises(NotificationError, match="metrics were not pushed"):
+        metrics.tell(warehouse.settings(pushgateway_url="http://127.0.0.1:1"), RUN)

@@ -1,0 +1,180 @@
+"""Metrics of a real run, scraped by the real Prometheus from a real luigid; every panel and alert is evaluated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from luigi_tasks.gateways import central_scheduler
+from tests.journey.running import REPOSITORY, RUN, Pipeline, wait_until
+from twin import Catalogue
+
+DEPLOY = REPOSITORY / "deploy"
+DASHBOARDS = {
+    name: json.loads((DEPLOY / "grafana" / "dashboards" / f"{name}.json").read_text())
+    for name in ("pipeline", "collection")
+}
+needs_prometheus = pytest.mark.skipif(
+    not shutil.which("prometheus"), reason="prometheus is not installed (Debian's package has it)"
+)
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """Three small wallpapers."""
+    return Catalogue.generate(3, small=True)
+
+
+def queries(name: str) -> list[tuple[str, str]]:
+    """(panel's title, query) of a dashboard."""
+    return [
+        (panel["title"], target.get("expr") or target["rawSql"])
+        for panel in DASHBOARDS[name]["panels"]
+        for target in panel["targets"]
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Prometheus:
+    """The real server on loopback, with deploy/prometheus's files; only its target and its pace are the test's."""
+
+    def __init__(self, folder: Path, target: str) -> None:
+        folder.mkdir()
+        own = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        own["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        own["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+        shutil.copy(DEPLOY / "prometheus" / "rules.yml", folder)
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(own))
+        self.address = f"127.0.0.1:{free_port()}"
+        self.log = (folder / "log").open("w")
+        self.process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder}/prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address={self.address}",
+            ],
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """data of an API answer; None while the server is not ready yet."""
+        try:
+            answer = requests.get(f"http://{self.address}/api/v1/{path}", params=parameters, timeout=5)
+        except requests.ConnectionError:
+            return None
+        if answer.status_code == requests.codes.unavailable:
+            return None
+        found = answer.json()
+        assert found["status"] == "success", (parameters, found)
+        return found["data"]
+
+    def samples(self, query: str) -> list[Any]:
+        """What an instant query gives."""
+        return (self.ask("query", query=query) or {"result": []})["result"]
+
+    def firing(self) -> list[str]:
+        """Names of the alerts that fire now."""
+        alerts = (self.ask("alerts") or {"alerts": []})["alerts"]
+        return [alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"]
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        self.log.close()
+
+
+@pytest.fixture
+def luigid(pipeline: Pipeline) -> Iterator[int]:
+    """A luigid with the environment that `up --scheduler` gives it; its port."""
+    port = free_port()
+    environment = central_scheduler.environment(pipeline.home)
+    child = pipeline.run("luigid", "--address", "127.0.0.1", "--port", str(port), **environment)
+    wait_until(lambda: central_scheduler.answers(port), "luigid")
+    yield port
+    child.kill()
+
+
+@needs_prometheus
+def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
+    pipeline: Pipeline, luigid: int, tmp_path: Path
+) -> None:
+    with_luigid = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(luigid))
+    done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path")
+    assert (done.returncode, done.stderr) == (0, "no ping: ConnectionError (127.0.0.1).\n")
+    assert_what_luigid_says(luigid)
+    prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{luigid}")
+    try:
+        wait_until(lambda: prometheus.samples("draenei_last_run_timestamp_seconds"), "the first scrape")
+        for title, query in queries("pipeline"):
+            found = prometheus.samples(query)
+            assert found or "increase" in query or "rate" in query, title
+        stored = prometheus.samples('draenei_uploads_total{outcome="stored"}')
+        assert [sample["value"][1] for sample in stored] == ["3"]
+        assert_rules_are_evaluated(prometheus, pipeline)
+    finally:
+        prometheus.close()
+    for title, query in queries("collection"):
+        assert pipeline.rows(query), title
+
+
+def assert_what_luigid_says(port: int) -> None:
+    told = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5)
+    assert told.headers["Content-Type"].startswith("text/plain")
+    lines = told.text.splitlines()
+    assert 'luigi_task_done_total{family="Publish",source="wallhaven"} 1.0' in lines
+    assert 'draenei_step_seconds_count{source="wallhaven",step="Publish"} 1.0' in lines
+    assert 'draenei_run_ends_total{source="wallhaven",state="succeeded"} 1.0' in lines
+    assert 'draenei_records_total{entity="search",result="loaded",source="wallhaven"} 3.0' in lines
+
+
+def assert_rules_are_evaluated(prometheus: Prometheus, pipeline: Pipeline) -> None:
+    """A healthy run raises nothing; planted damage raises its alert."""
+    rules = wait_until(
+        lambda: [
+            rule
+            for group in (prometheus.ask("rules") or {"groups": []})["groups"]
+            for rule in group["rules"]
+            if rule["health"] == "ok"
+        ],
+        "rules that were evaluated",
+    )
+    assert len(rules) == len(yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"][0]["rules"])
+    assert prometheus.firing() == []
+    told = pipeline.home / "metrics" / "draenei.prom"
+    told.write_text(
+        told.read_text().replace('draenei_damaged_objects{source="wallhaven"} 0.0', "draenei_damaged_objects 2.0")
+    )
+    assert wait_until(prometheus.firing, "an alert") == ["ObjectsDamaged"]
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (it comes with prometheus)")
+@pytest.mark.parametrize("words", [["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]])
+def test_the_alert_rules_are_right_on_planted_numbers(words: list[str]) -> None:
+    done = subprocess.run(["promtool", *words], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_the_dashboards_are_as_the_script_makes_them() -> None:
+    command = [sys.executable, str(DEPLOY / "grafana" / "make_dashboards.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [15, 7]
