@@ -20,6 +20,14 @@ REQUIRES = {
 }
 
 holds(
+    "migrated_whole",
+    "a migration is applied with its row in the ledger, or not at all",
+    """
+    select format('%s.%s without a migration', schemaname, tablename) from pg_tables
+    where schemaname in ('raw', 'ops') and to_regclass('ops.migrations') is null
+    """,
+)
+holds(
     "one_run_at_a_time",
     "at most one run of a source is open, and steps of two runs never overlap",
     """

@@ -38,7 +38,8 @@ class World:
     twin: the source, empty of requests when the world began; double: the bucket, when there is one; bait: a host that
     is not allowed, to which things lead; per_minute: the request budget; canaries: secrets that were given;
     files: folders and files to look for them in, beside the home; ended: processes that have ended, whose output
-    is among the files; reruns, refreshes, replays: canonical digests before and after.
+    is among the files; reruns, refreshes, replays: canonical digests before and after; replayed: those that a
+    replay into this world has to come to.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class World:
     reruns: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
     refreshes: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
     replays: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
+    replayed: dict[str, str] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
     first_seen: dict[str, str] = field(default_factory=dict)
 
