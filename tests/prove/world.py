@@ -21,7 +21,7 @@ from twin import Twin
 
 NAMES = [table.name for table in canonical_export.TABLES]
 UPLOADS = """
-select md5(coalesce(string_agg(format('%s %s %s %s', wallhaven_id, attempt, outcome, sha256), ',' order by upload_id), ''))
+select md5(coalesce(string_agg(concat_ws(' ', wallhaven_id, attempt, outcome, sha256), ',' order by upload_id), ''))
 from ops.uploads
 """
 FOREVER = ("wallpapers/", "raw/")
