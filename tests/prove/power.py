@@ -69,10 +69,11 @@ def main() -> int:
     chosen = bugs(options.bug)
     with tempfile.TemporaryDirectory(prefix="draenei-power-") as folder, ThreadPoolExecutor(options.jobs) as pool:
         sound = pool.submit(_without_bug, chosen, Path(folder) / "sound")
-        verdicts = list(pool.map(lambda bug: tried(bug, Path(folder) / bug.path.stem), chosen))
         print(f"{'bug':36} caught by")
-        for verdict in verdicts:
-            print(f"{verdict.bug.path.stem:36} {verdict.caught_by or f'NOBODY {verdict.words}'}")
+        verdicts = []
+        for verdict in pool.map(lambda bug: tried(bug, Path(folder) / bug.path.stem), chosen):
+            verdicts.append(verdict)
+            print(f"{verdict.bug.path.stem:36} {verdict.caught_by or f'NOBODY {verdict.words}'}", flush=True)
         failed = sound.result()
     caught = sum(bool(verdict.caught_by) for verdict in verdicts)
     print(f"{caught} of {len(verdicts)} bugs caught; without a bug {len(failed)} of the same tests fail")
