@@ -9,6 +9,7 @@ from typing import Any
 import luigi
 
 from luigi_tasks import settings
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres, run_ledger
 
 
@@ -30,4 +31,6 @@ class LedgerTarget(luigi.Target):
     def write(self, started_at: datetime.datetime, result: Mapping[str, object]) -> None:
         """Enter the step as complete."""
         with postgres.transaction(settings.load()) as cursor:
+            crash_point("step.enter.before")
             run_ledger.complete_step(cursor, self.run_key, self.step, started_at, result)
+        crash_point("step.enter.after")

@@ -14,6 +14,7 @@ from luigi.rpc import RPCError
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError, SettingsError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress, describe
 from luigi_tasks.domain.run import RUN_ID_FORMAT, Run
 from luigi_tasks.gateways import postgres, run_ledger
@@ -79,7 +80,9 @@ class RunTask(luigi.Task):
         """Keep the first error with the run; what is returned stands in the scheduler's page."""
         message = str(exception) if isinstance(exception, PipelineError) else f"{type(exception).__name__}: {exception}"
         with postgres.transaction(settings.load()) as cursor:
+            crash_point("run.error.before")
             run_ledger.note_error(cursor, self.collected_run.key, f"{self.get_task_family()}: {message}")
+        crash_point("run.error.after")
         return message
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +32,9 @@ def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: 
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w") as file:
         file.write(text)
+    crash_point("profile.rename.before")
     temporary.replace(path)
+    crash_point("profile.rename.after")
     return path
 
 

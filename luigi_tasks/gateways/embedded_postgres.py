@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways.embedded_postgres_address import port_is_free, settle_port, settle_socket_directory
 from luigi_tasks.gateways.embedded_postgres_files import (
     EmbeddedPostgresError,
@@ -92,7 +93,9 @@ def stop(home: Path) -> bool:
         running = postmaster(files)
         if running is None:
             return False
+        crash_point("postgres.stop.before")
         os.kill(running.pid, signal.SIGINT)
+        crash_point("postgres.stop.after")
         _await_end(files, running.pid)
     return True
 
@@ -145,8 +148,12 @@ def _initialise(files: Files) -> None:
     if not read(files.password):
         write(files.password, secrets.token_urlsafe(24))
     settle_port(files)
+    crash_point("postgres.initdb.before")
     _initdb(files)
+    crash_point("postgres.initdb.after")
+    crash_point("postgres.rename.before")
     rename(files.unfinished_data, files.data)
+    crash_point("postgres.rename.after")
 
 
 def _initdb(files: Files) -> None:
@@ -187,7 +194,10 @@ def _launch(files: Files) -> int:
     command = [program("postgres"), "-D", str(files.data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    return launch(command, account, files.start_log)
+    crash_point("postgres.launch.before")
+    pid = launch(command, account, files.start_log)
+    crash_point("postgres.launch.after")
+    return pid
 
 
 def _becomes_ready(files: Files, pid: int, deadline: float) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways.objects import ChecksumRefused, ObjectHead, ObjectMissing, Put, checked_key, checked_probe_key
 
 
@@ -48,9 +49,13 @@ class FolderStore:
             if hashlib.sha256(body).hexdigest() != sha256:
                 raise ChecksumRefused(f"put {key}: the bytes are not those of the checksum", where=str(self.root))
             sidecar = self._meta / key / f"{sha256}.json"
+            crash_point("folder.sidecar.before")
             self._write_sidecar(sidecar, content_type, metadata)
+            crash_point("folder.sidecar.after")
             target.parent.mkdir(parents=True, exist_ok=True)
+            crash_point("folder.object.before")
             if self._create(target, body):
+                crash_point("folder.object.after")
                 return True
             if _hash_of(target) != sha256:
                 sidecar.unlink(missing_ok=True)
@@ -98,7 +103,9 @@ class FolderStore:
         with self._telling(key):
             if not target.exists():
                 return
+            crash_point("folder.remove.before")
             target.unlink()
+            crash_point("folder.remove.after")
             _sync_directory(target.parent)
             for sidecar in (self._meta / key).glob("*.json"):
                 sidecar.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, ObjectStore, Put, StoreUnavailable
 from luigi_tasks.gateways.store_probe import Manners, probe
@@ -24,11 +25,13 @@ def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectS
         cursor.execute("select pg_advisory_xact_lock(hashtextextended('probe ' || %s, 0))", (address,))
         cursor.execute("select result from ops.store_probes where run_key = %s and store = %s", (run_key, address))
         row = cursor.fetchone()
+        crash_point("publish.probe.before")
         manners = Manners(**row[0]) if row else probe(store)
         cursor.execute(
             "insert into ops.store_probes (run_key, store, result) values (%s, %s, %s) on conflict do nothing",
             (run_key, address, json.dumps(manners.as_dict())),
         )
+    crash_point("publish.probe.after")
     safe = manners.conditional and manners.checksums
     return (store if safe else GuardedStore(settings, store, manners)), manners
 
@@ -54,7 +57,9 @@ class GuardedStore:
         with self._locked(key):
             created = self._store.head(key) is None
             if created:
+                crash_point("publish.replace.before")
                 self._store.replace(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+                crash_point("publish.replace.after")
             return Put(created, self._read_back(key))
 
     def get(self, key: str) -> bytes:
@@ -78,15 +83,20 @@ class GuardedStore:
         self._store.check()
 
     def _read_back(self, key: str) -> str:
+        crash_point("publish.readback.before")
         try:
-            return hashlib.sha256(self._store.get(key)).hexdigest()
+            there = hashlib.sha256(self._store.get(key)).hexdigest()
         except ObjectMissing:
             raise StoreUnavailable(f"put {key}: confirmed, and not there", where=self._store.uri(key)) from None
+        crash_point("publish.readback.after")
+        return there
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         with postgres.transaction(self._settings, "draenei-collector put") as cursor:
+            crash_point("publish.lock.before")
             cursor.execute(
                 "select pg_advisory_xact_lock(hashtextextended('object ' || %s, 0))", (self._store.uri(key),)
             )
+            crash_point("publish.lock.after")
             yield

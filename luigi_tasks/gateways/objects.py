@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.settings import Settings
 
 PROBE_PREFIX = "probe/"
@@ -135,10 +136,14 @@ def move_aside(store: ObjectStore, key: str, to: str) -> None:
     digest = hashlib.sha256(body).hexdigest()
     content_type = (head and head.content_type) or "application/octet-stream"
     metadata = {**(head.metadata if head else {}), "moved-from": quote(key)}
+    crash_point("repair.copy.before")
     put = store.put_if_absent(to, body, content_type=content_type, sha256=digest, metadata=metadata)
+    crash_point("repair.copy.after")
     if put.sha256 != digest or store.get(to) != body:
         raise StoreError("the copy is not the same", where=store.uri(to), mend=f"{key} was left where it is.")
+    crash_point("repair.remove.before")
     store.remove(key)
+    crash_point("repair.remove.after")
 
 
 def open_store(settings: Settings) -> ObjectStore:

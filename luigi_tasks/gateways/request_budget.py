@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,12 +70,14 @@ class RequestBudget:
 
     def block(self, seconds: float) -> None:
         """Nobody asks the source for so many seconds: it said so."""
+        crash_point("fetch.block.before")
         with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 "update ops.request_budget set blocked_until = greatest(blocked_until,"
                 " clock_timestamp() + make_interval(secs => %s)) where source = %s",
                 (seconds, self.source),
             )
+        crash_point("fetch.block.after")
 
     def _ask(self) -> tuple[float, int]:
         with self.connection, self.connection.cursor() as cursor:

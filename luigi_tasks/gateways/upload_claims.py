@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.publishing import Claim, ManifestItem
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.upload_ledger import OPEN
@@ -114,7 +115,9 @@ class Worker:
             contextlib.suppress(psycopg2.Error),  # the connection's end frees the claims as well
             self._connection.cursor() as cursor,
         ):
+            crash_point("publish.release.before")
             cursor.execute("delete from ops.upload_claims where worker = %s", (self.number,))
+            crash_point("publish.release.after")
 
     def take(self, cursor: Cursor, after: int) -> tuple[Claim, int] | None:
         """Claim the next open item behind position `after`, and its position; None when there is none now."""
@@ -144,7 +147,9 @@ class Worker:
         while not self._left.wait(self._lease / BEATS_PER_LEASE):
             try:
                 with self._connection.cursor() as cursor:
+                    crash_point("publish.heartbeat.before")
                     cursor.execute(RENEW, (self._lease, self.number))
+                    crash_point("publish.heartbeat.after")
             except psycopg2.Error as problem:
                 self._lost = type(problem).__name__
                 self._on_loss()

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres, upload_ledger
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
@@ -79,5 +80,9 @@ def _small(body: bytes, cell: tuple[int, int]) -> Image.Image:
 def _save(sheet: Image.Image, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     unfinished = destination.with_name(f".{destination.name}.{os.getpid()}")
+    crash_point("report.draw.before")
     sheet.save(unfinished, "WEBP", quality=QUALITY, method=4)
+    crash_point("report.draw.after")
+    crash_point("report.rename.before")
     unfinished.replace(destination)
+    crash_point("report.rename.after")

@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass, field, replace
 
 from luigi_tasks.domain.errors import SourceError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.domain.walk import Read, Seen, Walk
@@ -39,7 +40,9 @@ def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) 
             walk.take(_as_read(fetcher, walk.next, fetched))
         certificate = walk.certificate()
         with fetcher.connection, fetcher.connection.cursor() as cursor:
+            crash_point("crawl.certificate.before")
             coverage_ledger.enter_certificate(cursor, run.key, run.query.key, certificate, route.moments)
+        crash_point("crawl.certificate.after")
         found = {"rereads": certificate.rereads, "gaps": len(certificate.gaps)}
         return {
             "pages": reads,

@@ -134,7 +134,9 @@ class Crew:
 
     def _give_back(self, connection: Connection, claim: Claim) -> None:
         with connection, connection.cursor() as cursor:
+            crash_point("publish.giveback.before")
             upload_claims.release(cursor, claim)
+        crash_point("publish.giveback.after")
 
 
 def _refused(connection: Connection, item: ManifestItem) -> UploadOutcome | None:

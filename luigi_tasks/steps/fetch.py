@@ -11,6 +11,7 @@ import tenacity
 from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.envelope import Envelope
 from luigi_tasks.domain.errors import SourceError, SourceRefused, SourceThrottled, SourceUnreachable
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -93,7 +94,9 @@ class Fetcher:
 
     def _enter(self, envelope: Envelope, key: str) -> None:
         with self.connection, self.connection.cursor() as cursor:
+            crash_point("fetch.page.before")
             page_ledger.enter_page(cursor, envelope, key)
+        crash_point("fetch.page.after")
 
     def _ask_until_answered(self, request: Request) -> bytes:
         retrying = tenacity.Retrying(
@@ -110,10 +113,14 @@ class Fetcher:
             raise problem.cause from None
 
     def _ask(self, request: Request) -> bytes:
+        crash_point("fetch.budget.before")
         self.used = self.budget.take(self.progress)
+        crash_point("fetch.budget.after")
         self.requests += 1
         try:
+            crash_point("fetch.request.before")
             response = self.api.get(request.path, request.params)
+            crash_point("fetch.request.after")
         except SourceUnreachable as problem:
             problem.mend = problem.mend or "Is WALLHAVEN_API_URL right, and the network up? Then run the same command."
             raise Retry(problem) from None
@@ -127,9 +134,13 @@ class Fetcher:
             self._obey(response)
             judge(self.source, request.entity, response.status, response.headers, response.body, where=response.url)
         except (Retry, SourceError):
+            crash_point("fetch.evidence.before")
             self._put(self._key(request, f".refused-{envelope.fetched_at:%H%M%S%f}"), packed)
+            crash_point("fetch.evidence.after")
             raise
+        crash_point("fetch.put.before")
         self._put(self._key(request), packed)
+        crash_point("fetch.put.after")
         self._enter(envelope, self._key(request))
         return packed
 
@@ -200,7 +211,9 @@ def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Pr
         failures_in_a_row = 0
         for done, record_id in enumerate(wanted):
             try:
+                crash_point("details.obtain.before")
                 counts[names[fetcher.obtain(fetcher.source.detail_request(record_id)).status]] += 1
+                crash_point("details.obtain.after")
                 failures_in_a_row = 0
             except (SourceRefused, SourceThrottled):
                 raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.envelope import unpack
 from luigi_tasks.domain.errors import QuarantineOverflow
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import page_ledger, postgres, quarantine_ledger
@@ -59,11 +60,17 @@ class Loader:
             loaded = LoadedPage(len(records), 0, len(records), 0)
         else:
             good, bad = self._sort(records)
+            crash_point("load.copy.before")
             page_ledger.copy_records(cursor, self.table, page, envelope, batch_id, good)
+            crash_point("load.copy.after")
+            crash_point("load.quarantine.before")
             page_ledger.quarantine_records(cursor, self.source.NAME, page, batch_id, bad)
+            crash_point("load.quarantine.after")
             duplicates = len(records) - len(good) - len(bad)
             loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self.unexpected_fields(records))
+        crash_point("load.enter.before")
         page_ledger.enter_load(cursor, self.source.NAME, page, envelope, batch_id, loaded)
+        crash_point("load.enter.after")
         return loaded
 
     @property
@@ -102,8 +109,12 @@ def load(
             pages = page_ledger.pages_to_load(cursor, run_key, entity, PAGES_PER_BATCH)
             if not pages:
                 break
+            crash_point("load.batch.before")
             batch_id = page_ledger.open_batch(cursor, run_key)
+            crash_point("load.batch.after")
             batch = [loader.load_page(cursor, page, batch_id) for page in pages]
+            crash_point("load.commit.before")
+        crash_point("load.commit.after")
         for loaded in batch:
             result.add(loaded)
         progress.update(result.pages, result.pages, note=f"{result.received} records")

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import dbt_ledger, dbt_profile, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
@@ -24,10 +25,16 @@ def build(
     variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
     with _alone(settings, progress):
         with postgres.transaction(settings) as cursor:
+            crash_point("model.role.before")
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
+            crash_point("model.role.after")
+        crash_point("model.dbt.before")
         result = Dbt(variables, folder).build(progress, select)
+        crash_point("model.dbt.after")
     with postgres.transaction(settings) as cursor:
+        crash_point("model.ledger.before")
         dbt_ledger.keep_nodes(cursor, run_key, step, result)
+    crash_point("model.ledger.after")
     result.raise_when_failed()
     progress.update(len(result.nodes), len(result.nodes), note="every test passed")
     return dict(Counter(node.status for node in result.nodes))

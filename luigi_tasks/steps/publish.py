@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import FrameType
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import UploadTotals
 from luigi_tasks.gateways import postgres, upload_ledger
@@ -30,7 +31,10 @@ from luigi_tasks.steps.transfer import Transfer
 def freeze_step(settings: Settings, run_key: str) -> dict[str, object]:
     """The result of Freeze: {'items': size of the manifest}. The same run again keeps its manifest."""
     with postgres.transaction(settings) as cursor:
-        return {"items": upload_ledger.freeze(cursor, run_key, settings.upload_batch_limit)}
+        crash_point("freeze.manifest.before")
+        items = upload_ledger.freeze(cursor, run_key, settings.upload_batch_limit)
+    crash_point("freeze.manifest.after")
+    return {"items": items}
 
 
 def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Progress) -> UploadTotals:

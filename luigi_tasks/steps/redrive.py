@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.envelope import unpack
 from luigi_tasks.domain.errors import SourceError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.loading import BadRecord, GoodRecord
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import page_ledger, pipeline_lock, postgres, quarantine_ledger
@@ -66,8 +67,10 @@ def _redrive_pages(
     for done, (page, run_key) in enumerate(pages):
         with postgres.transaction(settings) as cursor:
             of_page = _redrive_page(cursor, page, run_key, loaders[page.entity])
+            crash_point("redrive.commit.before")
             if dry_run:
                 cursor.connection.rollback()
+        crash_point("redrive.commit.after")
         counts.update(asdict(of_page))
         latest_run = run_key if of_page.loaded or of_page.duplicate else latest_run
         progress.update(done + 1, len(pages))
@@ -88,8 +91,12 @@ def _redrive_page(cursor: Cursor, page: PageRow, run_key: str, loader: Loader) -
     quarantine_ledger.restate(cursor, still_bad)
     if passed:
         batch_id = page_ledger.open_batch(cursor, run_key)
+        crash_point("redrive.copy.before")
         page_ledger.copy_records(cursor, loader.table, page, envelope, batch_id, first.values())
+        crash_point("redrive.copy.after")
+        crash_point("redrive.close.before")
         quarantine_ledger.close(cursor, list(passed))
+        crash_point("redrive.close.after")
         quarantine_ledger.recount(
             cursor,
             page,

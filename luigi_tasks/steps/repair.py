@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, Repair, StoredRow, id_of
 from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable, move_aside
@@ -69,6 +70,7 @@ class Repairer:
         if good is None:
             self._lose(row)
             return action, f"the next Collect fetches it{aside}"
+        crash_point("repair.restore.before")
         put = self._store.put_if_absent(
             row.s3_key,
             good,
@@ -76,6 +78,7 @@ class Repairer:
             sha256=row.sha256,
             metadata=metadata,
         )
+        crash_point("repair.restore.after")
         if put.sha256 != row.sha256:
             raise StoreError("other bytes are under the key again", where=row.s3_key, mend="Run the repair again.")
         return action, f"from {source}{aside}"
@@ -162,14 +165,18 @@ class Repairer:
 
     def _lose(self, row: StoredRow) -> None:
         with postgres.transaction(self._settings) as cursor:
+            crash_point("repair.lose.before")
             fsck_ledger.lose(cursor, row.wallhaven_id)
+        crash_point("repair.lose.after")
 
     def _move(self, finding: Finding, action: str) -> str:
         """Move what stands under the finding's key aside; words for where, '' when nothing stands there."""
         aside = self._aside + finding.key
         there = self._store.head(finding.key) is not None
         with postgres.transaction(self._settings) as cursor:
+            crash_point("repair.note.before")
             self._note(cursor, finding, action, aside if there else None)
+        crash_point("repair.note.after")
         if not there:
             return ""
         try:

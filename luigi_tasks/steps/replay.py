@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.envelope import Envelope, unpack
 from luigi_tasks.domain.errors import SettingsError, StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Query, Run
 from luigi_tasks.gateways import page_ledger, pipeline_lock, postgres, replay_ledger
@@ -145,10 +146,14 @@ def _load(
     # One transaction: a replay that is interrupted leaves nothing, and can be started again.
     with postgres.transaction(settings) as cursor:
         for run_key, batch in _batches(pages):
+            crash_point("replay.run.before")
             replay_ledger.enter_run(cursor, runs[run_key])
+            crash_point("replay.run.after")
             _load_batch(cursor, run_key, batch, loaders, result)
             done += len(batch)
             progress.update(done, len(pages), note=f"{result.received} records")
+        crash_point("replay.commit.before")
+    crash_point("replay.commit.after")
     return result
 
 
@@ -163,7 +168,9 @@ def _load_batch(
 ) -> None:
     batch_id = page_ledger.open_batch(cursor, run_key)
     for raw in batch:
+        crash_point("replay.page.before")
         page_ledger.enter_page(cursor, raw.envelope, raw.key)
+        crash_point("replay.page.after")
         page = page_ledger.find_page(cursor, run_key, raw.envelope.entity, raw.envelope.page_name)
         assert page is not None
         if page.status == 200:

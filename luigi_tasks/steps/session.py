@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luigi_tasks.domain.errors import SettingsError, StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
@@ -57,18 +58,24 @@ class Session:
         self.settings = settings
         self.runs: list[str] = []
         self._owner = os.getpid()
+        crash_point("run.lock.before")
         self._lock: Connection = pipeline_lock.take(settings, source)
+        crash_point("run.lock.after")
 
     def open(self, run: Run) -> None:
         """Enter a run as running, once. Raises SettingsError when its pictures would mix with a demo's."""
         if run.key in self.runs:
             return
+        crash_point("run.open.before")
         address = self.settings.wallhaven_api_url
         with postgres.transaction(self.settings) as cursor:
             refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address)
             made_with = run_ledger.Circumstances(CODE_VERSION, self.settings.digest(), address)
+            crash_point("run.enter.before")
             run_ledger.open_run(cursor, run, made_with, alive=self.runs)
+            crash_point("run.enter.after")
         self.runs.append(run.key)
+        crash_point("run.open.after")
 
     def close(self) -> None:
         """Settle what is still running as failed and give the lock back; a forked child leaves both alone."""
@@ -76,8 +83,12 @@ class Session:
             return
         with postgres.transaction(self.settings) as cursor:
             for run_key in self.runs:
+                crash_point("run.settle.before")
                 run_ledger.settle_run(cursor, run_key)
+        crash_point("run.settle.after")
+        crash_point("run.unlock.before")
         self._lock.close()
+        crash_point("run.unlock.after")
 
 
 def refuse_to_mix(earlier: list[str], address: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from luigi_tasks.domain.damage import ASIDE, DERIVATIVES, EXTENSIONS, PICTURES, speaks_of
 from luigi_tasks.domain.errors import SettingsError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres, takedown_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.takedown_ledger import Concerned
@@ -46,9 +47,13 @@ def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: st
     The caller holds the pipeline's lock: no run may be about to put what is taken down.
     """
     with postgres.transaction(settings) as cursor:
+        crash_point("takedown.bury.before")
         takedown_ledger.bury(cursor, intended.about, reason)
+    crash_point("takedown.bury.after")
     for key in intended.keys:
+        crash_point("takedown.remove.before")
         store.remove(key)
+        crash_point("takedown.remove.after")
 
 
 def _listed(store: ObjectStore, about: Concerned, names: frozenset[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from luigi_tasks import settings
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.publishing import Outcome
 from luigi_tasks.gateways import postgres, upload_ledger
 
@@ -19,7 +20,9 @@ from luigi_tasks.gateways import postgres, upload_ledger
 def retry(reason: str | None, dry_run: bool) -> None:
     """Re-open failed attempts."""
     with postgres.transaction(settings.load()) as cursor:
+        crash_point("retry.reopen.before")
         number = upload_ledger.reopen(cursor, reason)
+        crash_point("retry.reopen.after")
         if dry_run:
             cursor.connection.rollback()
     verb = "would be tried" if dry_run else "will be tried"

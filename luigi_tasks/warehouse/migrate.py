@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.faults import crash_point
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -53,7 +54,9 @@ def migrate(connection: Connection, migrations: list[Migration] | None = None) -
         _refuse_surprises(wanted, applied)
         missing = [migration for migration in wanted if migration.version not in applied]
         for migration in missing:
+            crash_point("migrate.apply.before")
             cursor.execute(migration.sql)
+            crash_point("migrate.apply.after")
             cursor.execute(
                 "create table if not exists ops.migrations (version integer primary key, name text not null,"
                 " sha256 text not null, applied_at timestamptz not null default clock_timestamp())"
@@ -62,6 +65,8 @@ def migrate(connection: Connection, migrations: list[Migration] | None = None) -
                 "insert into ops.migrations (version, name, sha256) values (%s, %s, %s)",
                 (migration.version, migration.name, migration.sha256),
             )
+        crash_point("migrate.commit.before")
+    crash_point("migrate.commit.after")
     return missing
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luigi_tasks.domain.faults import VARIABLE, InjectedFault, armed
+from luigi_tasks.domain.faults import VARIABLE
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
@@ -121,15 +121,3 @@ def test_a_process_stopped_past_its_lease_changes_nothing_when_it_goes_on(
     assert zombie.returncode == 0 or "psycopg2" in said or "WarehouseError" in said, said
     assert publishing.warehouse.rows("select * from ops.uploads order by upload_id") == before
     assert_first_attempts_all(publishing)
-
-
-def test_a_point_fails_at_its_turn_and_only_there() -> None:
-    point = armed("publish.put.after:2:exception")
-    point("publish.put.after")
-    point("publish.put.before")
-    with pytest.raises(InjectedFault):
-        point("publish.put.after")
-    point("publish.put.after")
-    armed("")("publish.put.after")
-    with pytest.raises(ValueError, match="none of kill"):
-        armed("publish.put.after:1:explode")

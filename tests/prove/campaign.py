@@ -1,0 +1,175 @@
+"""The kill campaign: a process of the pipeline is made to end at a crash point, and everything must still be true.
+
+    python -m tests.prove.campaign --seed 7 --kills 300 --workers 4 --out campaign.json
+    python -m tests.prove.campaign --fault publish.put.after:2:kill --seed 7
+
+Each case: a copy of a state, a process that fails as told, the invariants that hold at any instant; then, with faults
+off, the same command twice, and all invariants. A stopped process meets a second one before it goes on. The same seed
+makes the same cases. Exit code 0: no violation, and every point that was asked for was passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luigi_tasks.gateways import embedded_postgres
+from tests.conftest import Warehouse
+from tests.prove.arena import Arena
+from tests.prove.cases import Result, run
+from tests.prove.invariants import INVARIANTS
+from tests.prove.plan import Case, case_of, plan
+
+
+@dataclass
+class Campaign:
+    """What came of all cases."""
+
+    results: list[Result] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, result: Result) -> None:
+        """Keep one result, and say at once what is wrong with it."""
+        with self.lock:
+            self.results.append(result)
+            for name, broken in result.violations.items():
+                print(f"VIOLATION {name}: {result.case}: {'; '.join(broken[:3])}", flush=True)
+            if not result.struck:
+                print(f"NEVER PASSED {result.case}: {result.last_words}", flush=True)
+
+    @property
+    def failed(self) -> bool:
+        """True when anything is wrong."""
+        return any(result.violations or not result.struck for result in self.results)
+
+    def by_invariant(self) -> list[dict[str, object]]:
+        """[{'invariant', 'says', 'cases', 'violations'}] in the order of the checker."""
+        cases = Counter(name for result in self.results for name in result.checked)
+        violations = Counter(name for result in self.results for name in result.violations)
+        says = {name: invariant.says for name, invariant in INVARIANTS.items()}
+        says["quiescence"] = "with faults off, the same command twice ends with everything complete"
+        says["zombie_ends"] = "a process that was stopped past its lease ends when it goes on"
+        return [
+            {"invariant": name, "says": words, "cases": cases[name], "violations": violations[name]}
+            for name, words in says.items()
+        ]
+
+    def table(self) -> str:
+        """Cases and violations per point, then in sum."""
+        points: dict[str, list[Result]] = defaultdict(list)
+        for result in self.results:
+            points[result.case.point].append(result)
+        lines = [f"{'point':<32}{'kills':>6}{'violations':>12}  ends"]
+        for point, results in sorted(points.items()):
+            ends = " ".join(sorted({result.case.action for result in results}))
+            bad = sum(bool(result.violations) for result in results)
+            unstruck = sum(not result.struck for result in results)
+            lines.append(
+                f"{point:<32}{len(results):>6}{bad:>12}  {ends}" + (f"  ({unstruck} never passed)" * bool(unstruck))
+            )
+        broken = sum(bool(result.violations) for result in self.results)
+        checks = sum(len(result.checked) for result in self.results)
+        return "\n".join(
+            [*lines, f"{len(self.results)} kills at {len(points)} points, {checks} checks, {broken} violations"]
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the campaign that the command line describes; its exit code."""
+    options = _options(arguments)
+    cases = _cases(options)
+    begun = time.monotonic()
+    campaign = Campaign()
+    folder = Path(tempfile.mkdtemp(prefix="draenei-prove-"))
+    server = embedded_postgres.ensure_running(folder / "server")
+    try:
+        _without_syncing(server)
+        _work_off(cases, campaign, server, folder, options)
+    finally:
+        embedded_postgres.stop(folder / "server")
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(campaign.table())
+    print(f"seed {options.seed}, {time.monotonic() - begun:.0f} s")
+    if options.out:
+        options.out.write_text(json.dumps(campaign.by_invariant(), indent=2) + "\n")
+    return 1 if campaign.failed else 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.prove.campaign", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument("--seed", type=int, default=20261121, help="which cases, and in which order")
+    parser.add_argument("--kills", type=int, default=300, help="how many (default 300)")
+    parser.add_argument("--workers", type=int, default=4, help="so many cases at once (default 4)")
+    parser.add_argument(
+        "--fault", action="append", help="only this fault, point:n:kill|term|stop|exception; repeatable"
+    )
+    parser.add_argument("--points", default="", help="only points that start so, such as publish.")
+    parser.add_argument("--store", choices=("folder", "s3", "overwrites"), help="with --fault: over this store")
+    parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with what the processes said")
+    return parser.parse_args(arguments)
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    if options.fault:
+        dice = random.Random(options.seed)
+        cases = [case_of(fault, dice) for fault in options.fault]
+        return [Case(c.fault, c.scope, c.state, options.store or c.store) for c in cases]
+    return plan(options.seed, options.kills, options.points)
+
+
+def _without_syncing(server: embedded_postgres.Server) -> None:
+    """It is the pipeline that is killed here, never the server: what the server need not fear costs no time."""
+    with closing(Warehouse(server, "postgres", Path()).connect()) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("alter system set fsync = off")
+        connection.cursor().execute("select pg_reload_conf()")
+
+
+def _work_off(
+    cases: list[Case], campaign: Campaign, server: embedded_postgres.Server, folder: Path, options: argparse.Namespace
+) -> None:
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in cases:
+        waiting.put(case)
+    number = min(options.workers, len(cases))
+    with ThreadPoolExecutor(number) as pool:
+        for worker in [
+            pool.submit(_worker, waiting, campaign, server, folder / f"worker{one}", one) for one in range(number)
+        ]:
+            worker.result()
+
+
+def _worker(
+    waiting: queue.SimpleQueue[Case],
+    campaign: Campaign,
+    server: embedded_postgres.Server,
+    folder: Path,
+    number: int,
+) -> None:
+    with Arena(server, folder, number) as arena:
+        while True:
+            try:
+                case = waiting.get_nowait()
+            except queue.Empty:
+                return
+            campaign.add(run(arena, case))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""One case of the campaign, from a state's copy to rest."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from luigi_tasks.gateways import embedded_postgres, fsck_ledger, postgres
+from tests.prove.arena import LEASE_SECONDS, Arena, Child
+from tests.prove.invariants import INVARIANTS, Ended, World, check
+from tests.prove.plan import Case
+from twin import Fault
+
+STEP = {"load": "Load", "model": "Model", "publish": "Report", "whole": "Report"}
+PEER_SECONDS = 3.0
+# What the source has to do so that a point is passed at all.
+NEEDS = {
+    "fetch.evidence": Fault("throttle", "search", retry_after=1),
+    "fetch.block": Fault("throttle", "search", retry_after=1),
+    "run.error": Fault("status", "search", status=403, times=None),
+    "publish.heartbeat": Fault("slow", "image", times=4, seconds=0.8),
+}
+PICTURE_SCOPES = frozenset({"publish", "whole"})
+# What fsck --repair is there to mend, so what is broken until it has.
+DAMAGED = frozenset(
+    {
+        *("row_has_object", "object_has_owner", "bytes_are_the_rows", "one_version_a_key", "key_is_the_wallpapers"),
+        *("raw_object_has_owner", "nothing_is_pending_that_is_stored"),
+    }
+)
+
+
+@dataclass
+class Result:
+    """violations: {invariant: what breaks it}; checked: names of all that were asked; struck: the fault fired."""
+
+    case: Case
+    struck: bool = False
+    seconds: float = 0.0
+    last_words: str = ""
+    checked: set[str] = field(default_factory=set)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+
+    def look(self, world: World, *, at_rest: bool = False, without: frozenset[str] = frozenset()) -> None:
+        """Check the invariants now."""
+        self.checked |= {n for n, i in INVARIANTS.items() if n not in without and (at_rest or not i.at_rest)}
+        for name, broken in check(world, at_rest=at_rest, without=without).items():
+            when = "at rest" if at_rest else "mid-crash"
+            self.violations.setdefault(name, []).extend(f"{when}: {words}" for words in broken)
+
+    def expect(self, name: str, holds: bool, words: str) -> None:
+        """One more invariant, of processes."""
+        self.checked.add(name)
+        if not holds:
+            self.violations.setdefault(name, []).append(words)
+
+
+def run(arena: Arena, case: Case) -> Result:
+    """Make the case."""
+    begun, result = time.monotonic(), Result(case)
+    world = arena.world(case.state, case.store)
+    if case.scope == "postgres":
+        nothing = dict.fromkeys(("pghost", "pgport", "pguser", "pgpassword", "pgdatabase"))
+        world.settings = world.settings.model_copy(update=nothing)
+    _plant(arena, world, case)
+    try:
+        _strike(arena, world, case, result)
+        _settle(arena, world, case, result)
+    finally:
+        if case.scope == "postgres":
+            embedded_postgres.stop(world.settings.draenei_home)
+    result.seconds = time.monotonic() - begun
+    return result
+
+
+def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
+    children = []
+    with _company(arena, world, case):
+        child = arena.start(world, case.scope, case.fault)
+        children.append(child)
+        if case.action == "stop" and child.wait_until_stopped():
+            result.struck = child.struck(case.fault)
+            children.append(_peer(arena, world, case))
+            _look_mid_crash(world, case, result)
+            child.go_on()
+    for one in children:
+        code = one.wait()
+        result.expect("zombie_ends", code != 124, f"did not end: {one.said()[-500:]}")
+        world.ended.append(Ended(run_key(world), STEP.get(one.scope, ""), code))
+    result.struck = child.struck(case.fault)
+    result.last_words = "" if result.struck else child.said()[-300:]
+    _look_mid_crash(world, case, result)
+
+
+def _peer(arena: Arena, world: World, case: Case) -> Child:
+    """A second process while the first is stopped, once the first one's lease is over; it gets some time to act."""
+    publishing = case.point.startswith("publish.") and case.point != "publish.release.after"
+    time.sleep(LEASE_SECONDS * 1.2 if publishing else 0)
+    peer = arena.start(world, "crew" if publishing else case.scope)
+    deadline = time.monotonic() + PEER_SECONDS
+    while peer.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return peer
+
+
+def _look_mid_crash(world: World, case: Case, result: Result) -> None:
+    if case.scope == "postgres":
+        return  # to ask it would be to start it
+    result.look(world, without=DAMAGED if case.scope == "repair" else frozenset())
+
+
+def _settle(arena: Arena, world: World, case: Case, result: Result) -> None:
+    """Faults off: the same command twice, then everything must hold."""
+    first = arena.start(world, case.scope)
+    codes = [first.wait()]
+    before = {} if case.scope == "postgres" else world.digests()
+    second = arena.start(world, case.scope)
+    codes.append(second.wait())
+    for code in codes:
+        world.ended.append(Ended(run_key(world), STEP.get(case.scope, ""), code))
+    if before:
+        world.reruns.append((before, world.digests()))
+    if world.replayed:
+        world.replays.append((world.replayed, {name: before[name] for name in world.replayed}))
+    result.expect("quiescence", codes[-1] == 0, f"exit codes {codes}: {second.said()[-500:]}")
+    _wait_for_backends(world)
+    without = set[str]()
+    if case.scope not in PICTURE_SCOPES:
+        without.add("everything_is_stored")
+    if case.scope == "repair":
+        without |= {"one_version_a_key"}
+    result.look(world, at_rest=True, without=frozenset(without))
+
+
+def run_key(world: World) -> str:
+    """The run of the campaign's processes, once it was entered."""
+    with closing(postgres.connect(world.settings)) as connection, connection.cursor() as cursor:
+        cursor.execute("select to_regclass('ops.runs') is not null")
+        if cursor.fetchone() != (True,):
+            return ""
+        cursor.execute("select run_key from ops.runs order by started_at desc limit 1")
+        return (cursor.fetchone() or ("",))[0]
+
+
+def _wait_for_backends(world: World) -> None:
+    """A killed client is noticed by the server within a second."""
+    deadline = time.monotonic() + 5
+    with closing(postgres.connect(world.settings)) as connection:
+        connection.autocommit = True
+        while time.monotonic() < deadline:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "select count(*) from pg_stat_activity where datname = current_database()"
+                    " and pid <> pg_backend_pid() and backend_type = 'client backend'"
+                )
+                if cursor.fetchone() == (0,):
+                    return
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _company(arena: Arena, world: World, case: Case) -> Iterator[None]:
+    """What has to happen around the process so that it passes the point at all; it is over when faults are off."""
+    over = threading.Event()
+    thief = threading.Thread(target=_expire_leases, args=(world, over))
+    for point, fault in NEEDS.items():
+        if case.point.startswith(point):
+            arena.misbehave(fault)
+    if case.point.startswith("publish.giveback"):
+        thief.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if thief.ident:
+            thief.join()
+        arena.misbehave()
+
+
+def _expire_leases(world: World, over: threading.Event) -> None:
+    """Let the first claims run out while their holder is at work, as on a machine that stood still."""
+    with closing(postgres.connect(world.settings)) as connection:
+        connection.autocommit = True
+        while not over.wait(0.002):
+            with connection.cursor() as cursor:
+                cursor.execute("update ops.upload_claims set leased_until = clock_timestamp() where fence <= 6")
+
+
+def _plant(arena: Arena, world: World, case: Case) -> None:
+    """What a scope needs beyond its state."""
+    if case.scope == "replay":
+        arena.give_raw_zone(world)
+    if case.scope == "repair":
+        _damage(world)
+
+
+def _damage(world: World) -> None:
+    """One object gone, one with other bytes and a true copy aside, one that is nobody's."""
+    root = world.settings.draenei_home / "objects"
+    gone, spoilt = sorted((root / "wallpapers").iterdir())[:2]
+    gone.unlink()
+    key, body = f"wallpapers/{spoilt.name}", spoilt.read_bytes()
+    aside = f"aside/20261101T000000Z/{key}"
+    (root / aside).parent.mkdir(parents=True)
+    (root / aside).write_bytes(body)
+    spoilt.write_bytes(body[:-1] + b"?")
+    (root / "wallpapers" / "zzzzzz.jpg").write_bytes(b"nobody's")
+    with postgres.transaction(world.settings) as cursor:
+        fsck_ledger.enter_repair(cursor, "wrong_bytes", key, None, "moved aside", aside)

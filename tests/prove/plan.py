@@ -1,0 +1,112 @@
+"""Which kills a campaign makes: points x ends, shuffled by a seed, every point once before any twice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from luigi_tasks.domain.faults import POINTS, SIGNALS
+
+ACTIONS = (*SIGNALS, "exception")
+WHOLE_EVERY = 30
+# Where a point is passed, by the longest prefix: (scope, state to begin from, stores).
+FOLDER, ANY, OVERWRITES = ("folder",), ("folder", "s3", "overwrites"), ("overwrites",)
+PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "fetch": ("load", "empty", ("folder", "s3")),
+    "crawl": ("load", "empty", FOLDER),
+    "load": ("load", "empty", FOLDER),
+    "model": ("model", "loaded", FOLDER),
+    "profile": ("model", "loaded", FOLDER),
+    "run": ("publish", "modelled", FOLDER),
+    "run.error": ("load", "empty", FOLDER),
+    "step": ("publish", "modelled", FOLDER),
+    "freeze": ("publish", "modelled", FOLDER),
+    "details": ("publish", "modelled", FOLDER),
+    "report": ("publish", "modelled", FOLDER),
+    "publish": ("publish", "modelled", ANY),
+    "publish.lock": ("publish", "modelled", OVERWRITES),
+    "publish.replace": ("publish", "modelled", OVERWRITES),
+    "publish.readback": ("publish", "modelled", OVERWRITES),
+    "folder": ("publish", "modelled", FOLDER),
+    "folder.remove": ("takedown", "collected", FOLDER),
+    "replay": ("replay", "empty", FOLDER),
+    "redrive": ("redrive", "collected", FOLDER),
+    "retry": ("retry", "collected", FOLDER),
+    "repair": ("repair", "collected", FOLDER),
+    "takedown": ("takedown", "collected", ("folder", "s3")),
+    "migrate": ("migrate", "blank", FOLDER),
+    "postgres": ("postgres", "blank", FOLDER),
+}
+# Points that every picture passes: any of the first few turns is as good. All others: the first.
+BY_PICTURE = ("claim", "download", "verify", "intent", "put", "register")
+TURNS = 6
+IN_WHOLE = ("fetch", "crawl", "load", "details", "model", "freeze", "publish.put", "publish.register", "report", "step")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kill: 'publish.put.after:2:kill' in a scope that begins from a state, over a store."""
+
+    fault: str
+    scope: str
+    state: str
+    store: str
+
+    @property
+    def point(self) -> str:
+        """The fault's name."""
+        return self.fault.partition(":")[0]
+
+    @property
+    def action(self) -> str:
+        """How the process is to end."""
+        return self.fault.rpartition(":")[2]
+
+    def __str__(self) -> str:
+        return f"{self.fault} in {self.scope} over {self.store}"
+
+
+def place(point: str) -> tuple[str, str, tuple[str, ...]]:
+    """Scope, state and stores of a point."""
+    step, effect, _ = point.split(".")
+    return PLACES.get(f"{step}.{effect}") or PLACES[step]
+
+
+def case_of(fault: str, dice: random.Random) -> Case:
+    """The case of a fault as --fault gives it."""
+    scope, state, stores = place(fault.partition(":")[0])
+    return Case(fault, scope, state, dice.choice(stores))
+
+
+def plan(seed: int, kills: int, prefix: str = "") -> list[Case]:
+    """So many cases; the same for the same seed. prefix: only of points that start so. Raises ValueError for none."""
+    points = sorted(point for point in POINTS if point.startswith(prefix))
+    if not points:
+        raise ValueError(f"no crash point starts with {prefix!r}")
+    dice = random.Random(seed)
+    cases = [case_of(fault, dice) for fault in _faults(dice, points, kills)]
+    return [
+        _in_the_whole(case) if number % WHOLE_EVERY == 0 and _fits(case) else case
+        for number, case in enumerate(cases, 1)
+    ]
+
+
+def _faults(dice: random.Random, points: list[str], kills: int) -> Iterator[str]:
+    actions = {point: dice.sample(ACTIONS, len(ACTIONS)) for point in points}
+    for number in range(kills):
+        turn, place_in_round = divmod(number, len(points))
+        if place_in_round == 0:
+            order = dice.sample(points, len(points))
+        point = order[place_in_round]
+        by_picture = point.startswith("publish.") and point.split(".")[1] in BY_PICTURE
+        yield f"{point}:{dice.randint(1, TURNS) if by_picture else 1}:{actions[point][turn % len(ACTIONS)]}"
+
+
+def _fits(case: Case) -> bool:
+    return case.point.startswith(IN_WHOLE) and case.action != "stop"
+
+
+def _in_the_whole(case: Case) -> Case:
+    """The same fault in the whole pipeline, as the luigi command runs it."""
+    return Case(case.fault, "whole", "empty", case.store)
