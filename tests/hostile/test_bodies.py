@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 from luigi_tasks.domain.errors import SourceError, SourceRefused
 from luigi_tasks.domain.loading import GoodRecord
@@ -45,7 +46,7 @@ def test_there_are_at_least_120_under_names_of_their_own() -> None:
     assert len(set(names)) == len(names) >= 120
 
 
-def test_every_body_has_its_outcome_in_time() -> None:
+def test_every_body_has_its_outcome_in_time(record_property: Callable[[str, object], None]) -> None:
     expected, found, slow = {}, {}, {}
     for case in cases():
         begun = time.monotonic()
@@ -54,6 +55,7 @@ def test_every_body_has_its_outcome_in_time() -> None:
             slow[case.name] = time.monotonic() - begun
     assert found == expected
     assert slow == {}
+    record_property("cases", len(found))
 
 
 def test_postgres_takes_every_record_that_passed_and_every_reason(warehouse: Warehouse) -> None:

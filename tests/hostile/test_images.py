@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -47,7 +47,9 @@ def peak_megabytes() -> list[int]:
 
 
 @pytest.mark.parametrize("family", [jpegs, pngs, others], ids=lambda family: family.__name__.rpartition(".")[2])
-def test_every_hostile_picture_has_its_outcome(family: ModuleType) -> None:
+def test_every_hostile_picture_has_its_outcome(
+    family: ModuleType, record_property: Callable[[str, object], None]
+) -> None:
     expected, found, slow = {}, {}, {}
     with Decoders(LIMITS, children=1) as decoders:
         for name, due, body in family.cases():
@@ -59,6 +61,7 @@ def test_every_hostile_picture_has_its_outcome(family: ModuleType) -> None:
         assert max(peak_megabytes()) < MEGABYTES_A_CHILD
     assert found == expected
     assert slow == {}
+    record_property("cases", len(found))
 
 
 def test_there_are_at_least_a_hundred_and_each_is_made_the_same_way_twice() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,9 @@ def test_there_are_at_least_eighty() -> None:
     assert len(URLS) + len(RESOLVED) >= 80
 
 
-def test_every_address_has_its_outcome(listed: ImageServer, other: ImageServer) -> None:
+def test_every_address_has_its_outcome(
+    listed: ImageServer, other: ImageServer, record_property: Callable[[str, object], None]
+) -> None:
     expected, found = {}, {}
     with Downloader(Settings(wallhaven_image_hosts=(listed.host,))) as downloader:
         for case in URLS:
@@ -73,10 +75,13 @@ def test_every_address_has_its_outcome(listed: ImageServer, other: ImageServer) 
             expected[case["url"]], found[case["url"]] = case["expected"], outcome(downloader, url)
     assert found == expected
     assert not other.asked
+    record_property("cases", len(found))
     assert not any("X-Injected" in headers for headers in listed.headers_of.values())
 
 
-def test_every_address_that_is_redirected_to_has_its_outcome(listed: ImageServer, other: ImageServer) -> None:
+def test_every_address_that_is_redirected_to_has_its_outcome(
+    listed: ImageServer, other: ImageServer, record_property: Callable[[str, object], None]
+) -> None:
     expected, found = {}, {}
     with Downloader(Settings(wallhaven_image_hosts=(listed.host,))) as downloader:
         for case in URLS:
@@ -86,6 +91,7 @@ def test_every_address_that_is_redirected_to_has_its_outcome(listed: ImageServer
             expected[case["url"]], found[case["url"]] = due, got if due != "any" or got == "another body" else "any"
     assert found == expected
     assert not other.asked
+    record_property("cases", len(found))
 
 
 def filled(case: dict[str, str], listed: ImageServer, other: ImageServer) -> str:

@@ -1,0 +1,14 @@
+# make prove        every guarantee by its proofs, about ten minutes on 4 cores; writes docs/guarantees.md
+# make prove-power  plants bugs, a patch each, and expects the tests to fail
+# make prove-load   100,000 records and 10,000 pictures, one request in twenty faulted
+
+.PHONY: prove prove-power prove-load
+
+prove: setup-dev ## every guarantee by all its proofs: ten minutes, writes docs/guarantees.md
+	@$(BIN)/python -m tests.prove --write $(PROVE_OPTIONS)
+
+prove-power: setup-dev ## plants known bugs and expects the tests to notice
+	@$(BIN)/python -m tests.prove.power $(PROVE_OPTIONS)
+
+prove-load: setup-dev ## 100,000 records, 10,000 pictures, faults: is it whole, is memory flat
+	@$(BIN)/python -m tests.prove.load $(PROVE_OPTIONS)

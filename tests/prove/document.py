@@ -1,0 +1,87 @@
+"""What `make prove` says: the table on the terminal, and docs/guarantees.md with the numbers of the last run in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.prove.counting import Count
+from tests.prove.promises import AREAS, Guarantee, Limit, Registry
+
+PATH = Path(__file__).parents[2] / "docs" / "guarantees.md"
+CAMPAIGN = "tests/prove/campaign.py"
+HEAD = """\
+# Guarantees
+
+Each sentence is held by the proofs beside it: the named test, or the named invariant after each kill of the campaign,
+breaks when the sentence is broken. `make prove` runs them all, writes the number of cases here and fails on the first
+violation; `make test` runs a sample. Written from `tests/prove/guarantees.toml`: change it there.
+
+Whether the proofs would notice is tried as well: `make prove-power` plants plausible bugs, a patch each in
+`tests/prove/bugs`, and expects the tests to fail. `make prove-load` runs the pipeline over 100,000 records and
+10,000 pictures with one request in twenty faulted.
+"""
+TABLE = "| guarantee | breaks when it is broken | cases |\n|---|---|---|\n"
+LIMITS = "## What is not guaranteed\n\n"
+ROW = re.compile(r"\| \[`([^`]+)`\]\(\.\./([^)]+)\) \| (\d+) \|$", re.MULTILINE)
+
+
+def markdown(registry: Registry, cases: Mapping[str, int]) -> str:
+    """The document, whole. cases: by proof; a proof that was not run has 0."""
+    areas = (f"## {area.capitalize()}\n\n{TABLE}{''.join(_rows(registry, area, cases))}\n" for area in AREAS)
+    return f"{HEAD}\n{''.join(areas)}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
+
+
+def cases_in(text: str) -> dict[str, int]:
+    """The numbers of cases that a document tells, by proof."""
+    return {_name(label, file): int(number) for label, file, number in ROW.findall(text)}
+
+
+def table(registry: Registry, counts: Mapping[str, Count]) -> str:
+    """One line a proof for the terminal: guarantee, proof, cases, violations."""
+    lines = [f"{'guarantee':24} {'proof':94} {'cases':>6} violations"]
+    for guarantee in registry.guarantees:
+        for proof in guarantee.proofs:
+            count = counts.get(proof, Count())
+            label = proof.rpartition("::")[2]
+            lines.append(f"{guarantee.id:24} {label:94} {count.cases:>6} {len(count.violations) or '-':>10}")
+    return "\n".join(lines)
+
+
+def complaints(registry: Registry, counts: Mapping[str, Count]) -> list[str]:
+    """A sentence for each violation and for each proof that proved nothing; none when every guarantee holds."""
+    return [words for guarantee in registry.guarantees for words in _complaints(guarantee, counts)]
+
+
+def _complaints(guarantee: Guarantee, counts: Mapping[str, Count]) -> Iterator[str]:
+    for proof in guarantee.proofs:
+        if (count := counts.get(proof)) is None:
+            yield f"{guarantee.id}: {proof} was not run: is it still there?"
+        elif count.violations:
+            yield from (f"{guarantee.id}: {violation}" for violation in count.violations)
+        elif count.cases == 0:
+            yield f"{guarantee.id}: {proof} had no case, {count.skipped} skipped"
+
+
+def _rows(registry: Registry, area: str, cases: Mapping[str, int]) -> Iterator[str]:
+    for guarantee in registry.guarantees:
+        if guarantee.area == area:
+            for number, proof in enumerate(guarantee.proofs):
+                label, file = _link(proof)
+                says = guarantee.says if number == 0 else ""
+                yield f"| {says} | [`{label}`](../{file}) | {cases.get(proof, 0)} |\n"
+
+
+def _link(proof: str) -> tuple[str, str]:
+    """What a proof is called in the document, and the file that it is in."""
+    file, _, test = proof.partition("::")
+    return (test, file) if test else (proof, CAMPAIGN)
+
+
+def _name(label: str, file: str) -> str:
+    return label if file == CAMPAIGN else f"{file}::{label}"
+
+
+def _limit(limit: Limit) -> str:
+    return f"- {limit.says} [Decision {limit.decision[:4]}](decisions/{limit.decision})\n"

@@ -1,0 +1,113 @@
+"""Every guarantee has proofs that exist, the document says what the registry says, and what is counted is right."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.prove import counting, document, promises
+from tests.prove.__main__ import of_campaign
+from tests.prove.campaign import Campaign
+from tests.prove.counting import Count
+from tests.prove.promises import AREAS, Guarantee, Registry
+
+REPOSITORY = Path(__file__).parents[2]
+KNOWN = promises.load()
+PROVEN = Registry((Guarantee("one", "crawl", "It holds.", ("tests/a.py::test_it",), ("invariant",)),), ())
+
+SAMPLE = """
+import pytest
+from hypothesis import given, settings, strategies as st
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_three(n): assert n
+
+def test_many(record_property): record_property("cases", 40)
+
+@settings(max_examples=7, database=None)
+@given(st.integers())
+def test_property(n): assert n == n
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_broken(n): assert n
+
+@pytest.fixture
+def spoilt():
+    yield
+    raise OSError
+
+def test_ends_badly(spoilt): pass
+
+def test_skipped(): pytest.skip("not here")
+"""
+
+
+def test_functions_of_all_node_ids_exist() -> None:
+    there = {
+        f"{file}::{name}" for file in {test.partition("::")[0] for test in KNOWN.tests} for name in functions_of(file)
+    }
+    assert [test for test in KNOWN.tests if test not in there] == []
+
+
+def functions_of(file: str) -> list[str]:
+    tree = ast.parse((REPOSITORY / file).read_text())
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_every_invariant_of_the_campaign_holds_a_guarantee_and_there_are_no_others() -> None:
+    assert sorted(KNOWN.invariants) == sorted(str(one["invariant"]) for one in Campaign().by_invariant())
+
+
+def test_every_guarantee_is_a_sentence_with_a_proof_and_no_name_stands_twice() -> None:
+    assert [one.id for one in KNOWN.guarantees if not one.tests or not one.says.endswith(".")] == []
+    assert len({one.id for one in KNOWN.guarantees}) == len({one.says for one in KNOWN.guarantees})
+    assert len({one.id for one in KNOWN.guarantees}) == len(KNOWN.guarantees) >= 25
+    assert [one.id for one in KNOWN.guarantees if len(set(one.proofs)) != len(one.proofs)] == []
+    assert {one.area for one in KNOWN.guarantees} == set(AREAS)
+
+
+def test_the_document_says_what_the_registry_says() -> None:
+    written = document.PATH.read_text()
+    cases = document.cases_in(written)
+    assert written == document.markdown(KNOWN, cases), "run `make prove`: it writes docs/guarantees.md"
+    assert [proof for one in KNOWN.guarantees for proof in one.proofs if not cases[proof]] == []
+
+
+def test_a_guarantee_holds_only_when_every_proof_had_cases_and_none_failed() -> None:
+    good = {"tests/a.py::test_it": Count(3), "invariant": Count(9)}
+    assert document.complaints(PROVEN, good) == []
+    assert document.complaints(PROVEN, good | {"invariant": Count(9, 0, ["an object without a row"])}) == [
+        "one: an object without a row"
+    ]
+    assert document.complaints(PROVEN, good | {"invariant": Count(0, 2)}) == ["one: invariant had no case, 2 skipped"]
+    assert document.complaints(PROVEN, {"invariant": Count(9)}) == [
+        "one: tests/a.py::test_it was not run: is it still there?"
+    ]
+
+
+def test_the_campaigns_file_is_read() -> None:
+    said = [{"invariant": "a", "cases": 7, "violations": 0}, {"invariant": "b", "cases": 7, "violations": 2}]
+    assert of_campaign(said) == {"a": Count(7), "b": Count(7, 0, ["b: 2 kills after which it did not hold"])}
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_cases_are_parameters_or_examples_or_what_a_test_says(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "test_sample.py").write_text(SAMPLE)
+    environ = {**os.environ, counting.VARIABLE: str(tmp_path / "counts.json"), "PYTHONPATH": str(REPOSITORY)}
+    options = ["-q", "-p", "tests.prove.counting", "-p", "no:cacheprovider", "-n", workers, "--rootdir", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, *options, "test_sample.py"]
+    subprocess.run(command, cwd=tmp_path, env=environ, check=False, capture_output=True)
+    found = {name.rpartition("::")[2]: count for name, count in counting.read(tmp_path / "counts.json").items()}
+    assert {name: (count.cases, count.skipped, len(count.violations)) for name, count in found.items()} == {
+        "test_three": (3, 0, 0),
+        "test_many": (40, 0, 0),
+        "test_property": (7, 0, 0),
+        "test_broken": (1, 0, 1),
+        "test_ends_badly": (1, 0, 1),
+        "test_skipped": (0, 1, 0),
+    }

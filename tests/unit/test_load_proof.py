@@ -1,0 +1,53 @@
+"""The instruments of the load proof: a storm strikes its share and nothing else, memory is that of all processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.prove.load import FAULTED, Storm
+from tests.prove.memory import Samples
+from twin.messages import Route
+
+EATER = "import time; kept = bytearray(60 << 20); print('full', flush=True); time.sleep(60)"
+
+
+def test_a_storm_strikes_its_share_of_every_kind_and_nothing_else() -> None:
+    storm = Storm(FAULTED, seed=1)
+    struck = {
+        kind: [fault for _ in range(4000) if (fault := storm.take(Route(kind)))]
+        for kind in ("search", "image", "detail", "thumb", "admin")
+    }
+    assert all(150 < len(struck[kind]) < 250 for kind in ("search", "image", "detail"))
+    assert not struck["thumb"]
+    assert not struck["admin"]
+    assert {fault.kind for fault in struck["image"]} >= {"corrupt", "truncate"}
+    assert "corrupt" not in {fault.kind for fault in struck["search"]}
+
+
+def test_thirds_are_means_of_their_third() -> None:
+    samples = Samples(os.getpid(), [(moment, 100 if moment < 3 else 400) for moment in range(10)])
+    assert samples.thirds(0, 9) == (175.0, 400.0)
+    assert samples.peak == 400
+    with pytest.raises(ValueError, match="too short"):
+        samples.thirds(0.1, 0.2)
+
+
+def test_memory_is_that_of_the_process_and_its_children() -> None:
+    child = subprocess.Popen([sys.executable, "-c", EATER], stdout=subprocess.PIPE)
+    assert child.stdout
+    with child.stdout, Samples(os.getpid()) as samples:
+        assert child.stdout.readline() == b"full\n"
+        deadline = time.monotonic() + 20
+        while samples.peak < 60 << 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        alone = Samples(child.pid)
+        with alone:
+            time.sleep(1.2)
+        child.kill()
+        child.wait()
+    assert 60 << 20 < alone.peak < samples.peak
