@@ -115,7 +115,8 @@ class Collecting:
         """Stand in for dbt's view of wallpapers that lack details, the first id being the newest."""
         self.warehouse.rows(
             "create schema draenei_content;"
-            "create table draenei_content.pending_details (wallhaven_id text, uploaded_at timestamp)"
+            "create table draenei_content.pending_details (wallhaven_id text, uploaded_at timestamp,"
+            " reason text default 'details')"
         )
         for age, wallhaven_id in enumerate(ids):
             self.warehouse.rows(
