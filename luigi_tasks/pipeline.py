@@ -36,7 +36,7 @@ class Fetch(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Crawl the query."""
-        return crawl.crawl(own, run, session.checked_store(own), progress)
+        return crawl.crawl(own, run, session.guarded_store(own, run), progress)
 
 
 class Load(RunTask):
@@ -107,7 +107,7 @@ class FetchDetails(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Fetch details, newest wallpaper first, within the budget and the limit."""
-        return fetch.fetch_details(own, run, session.checked_store(own), progress)
+        return fetch.fetch_details(own, run, session.guarded_store(own, run), progress)
 
 
 class LoadDetails(RunTask):

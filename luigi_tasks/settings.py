@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     wallhaven_colors: str | None = Field(None, description="one of the API's 29 colours, hex without #")
     wallhaven_ai_art_filter: str | None = Field(None, description="1 hides AI art, 0 shows it")
     wallhaven_max_pages: int = Field(10_000, ge=1, description="a crawl stops with an error past this many pages")
+    wallhaven_search_pages: int = Field(
+        24, ge=0, description="pages read below where a crawl may stop, to find what changed deep down"
+    )
+    wallhaven_sweep_pages: int = Field(3, ge=0, description="pages that every run reads again, in rotation; 0 = none")
+    gone_confirmations: int = Field(3, ge=1, description="answers of 404 after which a wallpaper counts as gone")
+    gone_spacing_hours: float = Field(20, ge=0, description="time between two of these answers")
     details_per_run: int = Field(120, ge=0, description="details (tags, uploader) fetched in a run; 0 = none")
 
     quarantine_max_share: float = Field(

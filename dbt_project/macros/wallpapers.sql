@@ -20,7 +20,8 @@ where upload_status in ('retrying', 'given_up')
 union
 select standing.wallhaven_id from {{ source('ops', 'tombstones') }} as tombstones
 inner join {{ this }} as standing on tombstones.wallhaven_id = standing.wallhaven_id
-where standing.upload_status <> 'taken_down'
+group by standing.wallhaven_id, standing.upload_status
+having (standing.upload_status = 'taken_down') <> bool_or(tombstones.lifted_at is null)
 {%- endif -%}
 {%- endmacro -%}
 

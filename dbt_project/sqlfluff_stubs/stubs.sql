@@ -16,6 +16,10 @@
 {%- macro intervals(observations, number, compare, carry) -%}select wallhaven_id from {{ observations }}{%- endmacro -%}
 {%- macro final_outcomes() -%}('stored'){%- endmacro -%}
 {%- macro upload_max_attempts() -%}5{%- endmacro -%}
+{%- macro gone_confirmations() -%}3{%- endmacro -%}
+{%- macro gone_spacing() -%}interval '20 hours'{%- endmacro -%}
+{%- macro wallhaven_denials() -%}select 1 as wallhaven_id{%- endmacro -%}
+{%- macro wallhaven_absences() -%}select 1 as wallhaven_id{%- endmacro -%}
 {%- macro retry_delay(attempts) -%}interval '1 day'{%- endmacro -%}
 {%- macro object_key(wallhaven_id, file_type) -%}{{ wallhaven_id }} || {{ file_type }}{%- endmacro -%}
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}

@@ -15,6 +15,13 @@ class Position(NamedTuple):
     record_id: str
 
 
+class Span(NamedTuple):
+    """Seconds of upload, both included, that were read whole, whether or not a record of them was there."""
+
+    oldest: datetime.datetime
+    newest: datetime.datetime
+
+
 @dataclass(frozen=True)
 class Interval:
     """Two records and everything between them, whole seconds at either end; to_end: and everything older.
@@ -68,7 +75,8 @@ class Certificate:
     total_first, total_last: what the source claimed at the first and the last read. accounted_total: what it claimed
     of the listing that this crawl accounts for, which is what the next one starts from. unexplained: by how much the
     source's total differs from the earlier total plus what this crawl found new, None when there is no earlier one; a
-    crawl that meets such a difference goes to the end.
+    crawl that meets such a difference searches for it, and then it is what the search did not find, or goes to the end.
+    searched: how many of the reads were made by the search.
     """
 
     ordered: bool
@@ -83,6 +91,7 @@ class Certificate:
     total_last: int | None
     accounted_total: int | None
     unexplained: int | None
+    searched: int = 0
 
     @property
     def complete(self) -> bool:

@@ -53,8 +53,8 @@ def enter_certificate(
     cursor.execute("delete from ops.certificates where run_key = %s", (run_key,))
     cursor.execute(
         "insert into ops.certificates (run_key, query_key, ordered, stopped_at, reads, rereads, ids_seen, intervals,"
-        " gaps, total_first, total_last, accounted_total, unexplained, first_read_at, last_read_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " gaps, total_first, total_last, accounted_total, unexplained, searched, first_read_at, last_read_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             run_key,
             query_key,
@@ -69,6 +69,7 @@ def enter_certificate(
             certificate.total_last,
             certificate.accounted_total,
             certificate.unexplained,
+            certificate.searched,
             *moments,
         ),
     )

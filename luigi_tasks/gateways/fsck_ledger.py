@@ -87,7 +87,7 @@ def claims(cursor: Cursor) -> Claims:
     """Intents, tombstones and open runs."""
     cursor.execute("select wallhaven_id, s3_key, sha256 from ops.upload_intents")
     intents = {wallhaven_id: (key, sha256) for wallhaven_id, key, sha256 in cursor.fetchall()}
-    cursor.execute("select coalesce(wallhaven_id, sha256) from ops.tombstones")
+    cursor.execute("select coalesce(wallhaven_id, sha256) from ops.tombstones where lifted_at is null")
     tombstones = frozenset(name for (name,) in cursor.fetchall())
     cursor.execute(OPEN_PREFIXES)
     return Claims(intents, tombstones, tuple(prefix for (prefix,) in cursor.fetchall()))

@@ -86,12 +86,18 @@ def known_ids(cursor: Cursor, table: str, query_key: str, record_ids: Sequence[s
 
 
 def ids_without_detail(cursor: Cursor, limit: int) -> list[str]:
-    """Wallpapers whose tags and uploader nobody fetched yet, newest first."""
-    cursor.execute(
-        "select wallhaven_id from draenei_content.pending_details order by uploaded_at desc, wallhaven_id limit %s",
-        (limit,),
-    )
-    return [row[0] for row in cursor.fetchall()]
+    """Wallpapers that may be gone, at most half of the limit when it does not suffice for all, and those whose tags and
+    uploader nobody fetched yet; either newest first."""
+    found = {}
+    for reason in ("existence", "details"):
+        cursor.execute(
+            "select wallhaven_id from draenei_content.pending_details where reason = %s"
+            " order by uploaded_at desc, wallhaven_id limit %s",
+            (reason, limit),
+        )
+        found[reason] = [row[0] for row in cursor.fetchall()]
+    checks = found["existence"][: max(limit // 2, limit - len(found["details"]))]
+    return checks + found["details"][: limit - len(checks)]
 
 
 def open_batch(cursor: Cursor, run_key: str) -> int:

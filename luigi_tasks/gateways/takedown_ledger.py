@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 REASON = """
-select reason from ops.tombstones where wallhaven_id = %s or sha256 = %s order by tombstone_id limit 1
+select reason from ops.tombstones where lifted_at is null and (wallhaven_id = %s or sha256 = %s)
+order by tombstone_id limit 1
 """
 # Whoever has the same bytes goes with it: the same picture under two ids is one picture.
 CONCERNED = """
@@ -68,6 +69,8 @@ class Tombstone:
     sha256: str | None
     reason: str
     taken_down_at: datetime.datetime
+    lifted_at: datetime.datetime | None
+    lift_reason: str | None
 
 
 def concerned(cursor: Cursor, target: str) -> Concerned:
@@ -95,9 +98,23 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
     cursor.execute("delete from ops.upload_intents where wallhaven_id = any(%s)", (list(about.ids),))
 
 
+def lift(cursor: Cursor, about: Concerned, reason: str) -> list[str]:
+    """End the takedowns of these wallpapers and bytes; returns what each was about. Their rows stay."""
+    cursor.execute(
+        "update ops.tombstones set lifted_at = now(), lift_reason = %s"
+        " where lifted_at is null and (wallhaven_id = any(%s) or sha256 = any(%s))"
+        " returning coalesce('wallpaper ' || wallhaven_id, 'bytes ' || sha256)",
+        (reason, list(about.ids), list(about.hashes)),
+    )
+    return sorted(row[0] for row in cursor.fetchall())
+
+
 def tombstones(cursor: Cursor) -> list[Tombstone]:
     """All of them, oldest first."""
-    cursor.execute("select wallhaven_id, sha256, reason, taken_down_at from ops.tombstones order by tombstone_id")
+    cursor.execute(
+        "select wallhaven_id, sha256, reason, taken_down_at, lifted_at, lift_reason from ops.tombstones"
+        " order by tombstone_id"
+    )
     return [Tombstone(*row) for row in cursor.fetchall()]
 
 

@@ -5,29 +5,34 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, field, replace
 
+from luigi_tasks.domain import search
+from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.domain.walk import Read, Seen, Walk
-from luigi_tasks.gateways import coverage_ledger, page_ledger
+from luigi_tasks.gateways import coverage_ledger, listing_ledger, page_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources.answers import LATER
 from luigi_tasks.sources.contract import Page, Request
+from luigi_tasks.steps import sweep
 from luigi_tasks.steps.fetch import Fetched, Fetcher
 
 
 def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
     """Every page of the run's query, until the first page wholly inside what is certified plus one, or the end.
 
-    Returns pages, records, requests, claimed_total, and why it stopped ('end' or 'known'); rereads and gaps when there
-    are any. The certificate stands in ops.certificates when this returns.
+    Then a slice of the rotating sweep. Returns pages, records, requests, claimed_total, and why it stopped ('end' or
+    'known'); rereads, gaps, pages searched and swept, records that vanished, when there are any. The certificate
+    stands in ops.certificates when this returns.
     """
     with Fetcher(settings, run, store, progress) as fetcher:
         walk = _prepared(fetcher)
         route = Route(fetcher)
         records = reads = 0
+        seen: dict[str, Position] = {}
         while walk.next is not None:
             fetched = route.read(walk.next, walk.times_read(walk.next))
             reads += 1
@@ -37,19 +42,28 @@ def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) 
                 fetched.page.last_number,
                 note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
             )
-            walk.take(_as_read(fetcher, walk.next, fetched))
+            read = _as_read(fetcher, walk.next, fetched)
+            seen |= {position.record_id: position for position in read.positions}
+            walk.take(read)
         certificate = walk.certificate()
+        swept = sweep.sweep(fetcher, lambda page, times: _read(fetcher, route, page, times), walk, certificate)
+        seen |= swept.seen
         with fetcher.connection, fetcher.connection.cursor() as cursor:
             crash_point("crawl.certificate.before")
             coverage_ledger.enter_certificate(cursor, run.key, run.query.key, certificate, route.moments)
+            listing_ledger.enter_slice(cursor, run.key, run.query.key, swept.slice)
+            within = [*walk.spans(), *swept.spans]
+            left = listing_ledger.enter_changes(cursor, run.key, run.query.key, seen, within)
         crash_point("crawl.certificate.after")
-        found = {"rereads": certificate.rereads, "gaps": len(certificate.gaps)}
+        found = {"rereads": certificate.rereads, "gaps": len(certificate.gaps), "searched": certificate.searched}
+        found |= {"swept": swept.reads, "vanished": left}
         return {
             "pages": reads,
             "records": records,
             "requests": fetcher.requests,
             "claimed_total": certificate.total_last,
             "stopped_at": certificate.stopped_at,
+            **({"sweep_problem": swept.problem} if swept.problem else {}),
             **{name: number for name, number in found.items() if number},
         }
 
@@ -76,12 +90,19 @@ class Route:
                 where=self.fetcher.run.query.key,
                 mend="Narrow it, or raise WALLHAVEN_MAX_PAGES.",
             )
-        request = self.requests[number]
+        request = self.requests.get(number) or self._request_of(number)
         named = replace(request, page_name=f"{request.page_name}-r{times_read}") if times_read else request
         fetched = self.fetcher.obtain(named)
         self.fetched_at.append(fetched.fetched_at)
         self._note_following(number, fetched.page)
         return fetched
+
+    def _request_of(self, number: int) -> Request:
+        """The request of a page that no page before it led to; only an ordered listing is read so."""
+        before = Page((), number - 1, number)
+        following = self.fetcher.source.following_request(self.fetcher.run.query, before)
+        assert following is not None, "a page that is not the last has one that follows"
+        return following
 
     @property
     def moments(self) -> tuple[datetime.datetime, datetime.datetime]:
@@ -107,7 +128,18 @@ def _prepared(fetcher: Fetcher) -> Walk:
         return Walk((), None, ordered=False)
     with fetcher.connection, fetcher.connection.cursor() as cursor:
         closed = coverage_ledger.closed_intervals(cursor, query.key, fetcher.run.key)
-        return Walk(closed, coverage_ledger.accounted_total(cursor, query.key, fetcher.run.key))
+        total = coverage_ledger.accounted_total(cursor, query.key, fetcher.run.key)
+
+    def begin(base: Read) -> search.Search | None:
+        with fetcher.connection, fetcher.connection.cursor() as cursor:
+            expected = listing_ledger.expected(cursor, query.key, fetcher.run.key)
+        return search.begin(expected, base, total, fetcher.settings.wallhaven_search_pages)
+
+    return Walk(closed, total, search=begin)
+
+
+def _read(fetcher: Fetcher, route: Route, number: int, times_read: int) -> Read:
+    return _as_read(fetcher, number, route.read(number, times_read))
 
 
 def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:

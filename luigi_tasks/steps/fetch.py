@@ -16,7 +16,7 @@ from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import page_ledger, postgres
-from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.objects import ObjectStore, Put
 from luigi_tasks.gateways.request_budget import RequestBudget
 from luigi_tasks.gateways.source_api import Response, SourceApi
 from luigi_tasks.settings import Settings
@@ -139,13 +139,16 @@ class Fetcher:
             crash_point("fetch.evidence.after")
             raise
         crash_point("fetch.put.before")
-        self._put(self._key(request), packed)
+        put = self._put(self._key(request), packed)
+        if put.sha256 != envelopes.digest(packed):  # another process was first: its answer is the page
+            packed = self.store.get(self._key(request))
+            envelope = envelopes.unpack(packed)[0]
         crash_point("fetch.put.after")
         self._enter(envelope, self._key(request))
         return packed
 
-    def _put(self, key: str, packed: bytes) -> None:
-        self.store.put_if_absent(
+    def _put(self, key: str, packed: bytes) -> Put:
+        return self.store.put_if_absent(
             key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={}
         )
 

@@ -23,6 +23,10 @@ def build(
     folder = settings.draenei_home / "dbt"
     dbt_profile.write_profile(folder, None)
     variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
+    variables |= {
+        "GONE_CONFIRMATIONS": str(settings.gone_confirmations),
+        "GONE_SPACING_HOURS": str(settings.gone_spacing_hours),
+    }
     with _alone(settings, progress):
         with postgres.transaction(settings) as cursor:
             crash_point("model.role.before")

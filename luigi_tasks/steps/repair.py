@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, Repair, StoredRow, id_of
+from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, RawPage, Repair, StoredRow, id_of
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 GIVES_UP = frozenset({Damage.ROW_WITHOUT_OBJECT, Damage.UNKNOWN_WALLPAPER, Damage.RAW_PAGE_WITHOUT_OBJECT})
+Refetch = Callable[[RawPage], tuple[bool, str]]
 FEW = 20  # so few rows may all be damaged without a wrong bucket being the likelier reason
 
 
@@ -40,8 +41,10 @@ def refuse_mass_repair(checked: Checked) -> None:
 class Repairer:
     """Repairs findings one by one. The caller holds the pipeline's lock: no run may be at work."""
 
-    def __init__(self, settings: Settings, store: ObjectStore, now: datetime.datetime) -> None:
-        self._settings, self._store = settings, store
+    def __init__(
+        self, settings: Settings, store: ObjectStore, now: datetime.datetime, refetch: Refetch | None = None
+    ) -> None:
+        self._settings, self._store, self._refetch = settings, store, refetch
         self._aside = f"{ASIDE}{now:%Y%m%dT%H%M%S}Z/"
 
     def repair(self, checked: Checked, progress: Progress) -> list[Repair]:
@@ -120,11 +123,19 @@ class Repairer:
         return "reopened", f"the next Collect fetches what the source still shows{aside}"
 
     def _raw(self, finding: Finding) -> tuple[str, str]:
+        """Fetched again where the source gives the same bytes; else lost for good: its records stay, a replay goes
+        without it."""
         aside = self._move(finding, "given up")
+        why = ""
+        if finding.page and self._refetch:
+            again, why = self._refetch(finding.page)
+            if again:
+                return "restored", f"the source gave the same bytes again{aside}"
         if finding.page:
             with postgres.transaction(self._settings) as cursor:
                 fsck_ledger.give_page_up(cursor, finding.page.page_id)
-        return "given up", f"its records stay, its bytes are lost: restore a backup to have them again{aside}"
+        words = "its records stay, its bytes are lost for good, and a replay goes without them: restore a backup"
+        return "given up", f"{words}{'; ' * bool(why)}{why}{aside}"
 
     def _duplicates(self, finding: Finding) -> tuple[str, str]:
         """The first row whose bytes are there stays the stored one, else the first."""

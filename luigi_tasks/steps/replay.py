@@ -2,7 +2,7 @@
 
 Each response's envelope says whose it was, so runs and pages are entered from it, in the order of (time of the
 response, object key), and loaded by the same code as ever. What the raw zone cannot know is not invented: a run's
-state is `replayed`, its steps are not complete, and the pictures' uploads are not there.
+state is `replayed`, its steps are not complete; of the pictures' uploads it has what the bucket shows (steps/adopt).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from luigi_tasks.gateways.replay_ledger import ReplayedRun
 from luigi_tasks.gateways.run_ledger import Circumstances
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import model
+from luigi_tasks.steps import adopt, model
 from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ def replay(
                 mend="Is this the right BUCKET_NAME or DRAENEI_HOME?",
             )
         sums = _load(settings, source, store, pages, runs, progress)
+        adopted = adopt.adopt(settings, store, progress) if only is None and source == "wallhaven" else {}
     finally:
         lock.close()
     model.build(settings, pages[-1].envelope.run_key, "Replay", progress)
-    return {"runs": len(runs), **asdict(sums), "pages": len(pages)}
+    return {"runs": len(runs), **asdict(sums), "pages": len(pages), **adopted}
 
 
 def _refuse_what_is_there(settings: Settings, source: str) -> None:

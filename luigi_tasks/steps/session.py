@@ -11,6 +11,7 @@ from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
+from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.settings import Settings, origins
 from luigi_tasks.warehouse import migrate
@@ -110,6 +111,11 @@ def refuse_to_mix(earlier: list[str], address: str) -> None:
 
 def _is_local(url: str) -> bool:
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+def guarded_store(settings: Settings, run: Run) -> ObjectStore:
+    """The same, made safe where its own manners are not, for what puts; probed once a run. Raises StoreError."""
+    return guard(settings, run.key, checked_store(settings))[0]
 
 
 def checked_store(settings: Settings) -> ObjectStore:

@@ -56,6 +56,21 @@ def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: st
         crash_point("takedown.remove.after")
 
 
+def lift(settings: Settings, target: str, reason: str) -> list[str]:
+    """Let a wallpaper, or bytes, be collected again, and all that was taken down with it; returns what it was about.
+
+    The bytes are not here any more: the wallpaper is pending, and comes back if the source still has it. Raises
+    SettingsError when no takedown of it stands. The caller holds the pipeline's lock.
+    """
+    if not TARGET.fullmatch(target):
+        raise SettingsError(f"{target[:80]!r} is neither a wallpaper's id nor a SHA-256", mend="Give one of them.")
+    with postgres.transaction(settings) as cursor:
+        lifted = takedown_ledger.lift(cursor, takedown_ledger.concerned(cursor, target), reason)
+    if not lifted:
+        raise SettingsError(f"no takedown of {target} stands", mend="See `python -m luigi_tasks takedown list`.")
+    return lifted
+
+
 def _listed(store: ObjectStore, about: Concerned, names: frozenset[str]) -> Iterator[str]:
     """Originals by their two possible keys, derivatives and copies moved aside by their names."""
     for wallhaven_id in about.ids:

@@ -78,11 +78,13 @@ def _alone(own: Settings, source: str) -> contextlib.AbstractContextManager[obje
 def _repair(own: Settings, checked: Checked, force: bool) -> list[Repair]:
     from luigi_tasks.gateways.objects import open_store
     from luigi_tasks.gateways.terminal import progress_for
+    from luigi_tasks.steps.refetch import Refetcher
     from luigi_tasks.steps.repair import Repairer, refuse_mass_repair
 
     if not force:
         refuse_mass_repair(checked)
-    repairer = Repairer(own, open_store(own), datetime.datetime.now(datetime.UTC))
+    store = open_store(own)
+    repairer = Repairer(own, store, datetime.datetime.now(datetime.UTC), Refetcher(own, store).refetch)
     return repairer.repair(checked, progress_for(own.draenei_progress, "repair", "findings"))
 
 

@@ -11,7 +11,7 @@ from luigi_tasks import settings
 
 @click.group(help="Remove a picture and everything made of it for good, and keep it out; `list` shows what was.")
 def takedown() -> None:
-    """Group of add and list."""
+    """Group of add, lift and list."""
 
 
 @takedown.command(
@@ -47,6 +47,24 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
         click.echo(f"Nothing was changed. Do it: python -m luigi_tasks takedown add {target} --reason … --yes")
 
 
+@takedown.command(help="Let TARGET be collected again; the row stays, with the lift and its reason.")
+@click.argument("target")
+@click.option("--reason", required=True, help="Why; kept with the tombstone.")
+@click.option("--source", default="wallhaven", show_default=True)
+def lift(target: str, reason: str, source: str) -> None:
+    """End a takedown."""
+    from luigi_tasks.gateways import pipeline_lock
+    from luigi_tasks.steps import takedown as steps
+
+    if not reason.strip():
+        raise click.BadParameter("must say why", param_hint="--reason")
+    own = settings.load()
+    with closing(pipeline_lock.take(own, source)):
+        lifted = steps.lift(own, target, reason.strip())
+    click.echo("\n".join(lifted))
+    click.echo("Lifted. The next Collect fetches what the source still has.")
+
+
 @takedown.command("list", help="Everything that was taken down, when and why.")
 def list_() -> None:
     """Print the tombstones."""
@@ -56,6 +74,7 @@ def list_() -> None:
         stones = takedown_ledger.tombstones(cursor)
     for stone in stones:
         what = stone.wallhaven_id or f"sha256 {stone.sha256}"
-        click.echo(f"{stone.taken_down_at:%Y-%m-%d %H:%M}  {what}  {stone.reason}")
+        lifted = f"  lifted {stone.lifted_at:%Y-%m-%d %H:%M}: {stone.lift_reason}" if stone.lifted_at else ""
+        click.echo(f"{stone.taken_down_at:%Y-%m-%d %H:%M}  {what}  {stone.reason}{lifted}")
     if not stones:
         click.echo("Nothing was taken down.")

@@ -22,7 +22,12 @@ from twin import Twin
 
 MINUTE = datetime.datetime(2026, 11, 21, 7, 0)
 MADE_WITH = run_ledger.Circumstances("test", "0" * 64, "http://127.0.0.1/api/v1")
-FAST = {"wallhaven_rate_per_minute": 6000, "http_timeout_seconds": 5, "http_max_attempts": 3}
+FAST = {
+    "wallhaven_rate_per_minute": 6000,
+    "http_timeout_seconds": 5,
+    "http_max_attempts": 3,
+    "wallhaven_sweep_pages": 0,
+}
 
 
 @dataclass
@@ -110,7 +115,8 @@ class Collecting:
         """Stand in for dbt's view of wallpapers that lack details, the first id being the newest."""
         self.warehouse.rows(
             "create schema draenei_content;"
-            "create table draenei_content.pending_details (wallhaven_id text, uploaded_at timestamp)"
+            "create table draenei_content.pending_details (wallhaven_id text, uploaded_at timestamp,"
+            " reason text default 'details')"
         )
         for age, wallhaven_id in enumerate(ids):
             self.warehouse.rows(

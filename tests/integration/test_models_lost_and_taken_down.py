@@ -85,7 +85,7 @@ def test_lost_is_pending_and_taken_down_is_not_and_the_lifecycle_cites_its_evide
             ("cccccc", "active", hour[0], ccc, seen, page, None),
             ("cccccc", "taken_down", ccc, None, None, None, "the artist asked"),
             ("dddddd", "active", hour[0], hour[1], seen, page, None),
-            ("dddddd", "gone", hour[1], hour[2], seen, "w-dddddd", None),
+            ("dddddd", "missing", hour[1], hour[2], seen, "w-dddddd", "the detail answers 404"),
             ("dddddd", "active", hour[2], None, f"{RUN}2", page, None),
             ("eeeeee", "active", hour[0], hour[1], seen, page, None),
             ("eeeeee", "withheld", hour[1], None, seen, "w-eeeeee", None),

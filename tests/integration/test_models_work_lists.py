@@ -96,7 +96,7 @@ def test_uploads_leave_the_list_at_once_and_move_updated_at_at_the_next_build(wa
 
 def test_details_and_audit(warehouse: Any, tmp_path: Path) -> None:
     dbt = Dbt(tmp_path / "dbt", warehouse.environ)
-    waiting = "select array_agg(wallhaven_id) from draenei_content.pending_details"
+    waiting = "select array_agg(wallhaven_id order by uploaded_at desc) from draenei_content.pending_details"
     with closing(warehouse.connect()) as connection:
         load(connection, [listing(0), _detail(0, "aaaaaa", [tag(1, alias="one, first"), tag(2)], hours=0)])
         dbt.run("run")

@@ -13,13 +13,17 @@ from random import Random
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from luigi_tasks.domain.coverage import Certificate, Interval, Position
+from luigi_tasks.domain import search
+from luigi_tasks.domain.coverage import Certificate, Interval, Position, Span
+from luigi_tasks.domain.listing import vanished
+from luigi_tasks.domain.sweep import Standing, Sweep
 from luigi_tasks.domain.walk import QUIET_SECONDS, Read, Seen, Walk
 
 HISTORIES = int(os.environ.get("DRAENEI_HISTORIES", "200"))
 PAGE_SIZE = 4
 EPOCH = datetime.datetime(2026, 11, 20, 12)
 SECOND = datetime.timedelta(seconds=1)
+SEARCH_PAGES = 24
 
 Event = tuple[str, int, float]
 many = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -89,13 +93,19 @@ class Crawl:
     closed: list[Interval]
     expected_total: int | None
     loaded: set[str]
+    expected: dict[str, Position]
+    most: int
     kept: list[Read] = field(default_factory=list)
     always_there: set[Position] | None = None
     masked: bool = False
 
     def resumed(self) -> Walk:
         """A new process: the kept pages replayed, each being just what the walk asks for."""
-        walk = Walk(self.closed, self.expected_total)
+        walk = Walk(
+            self.closed,
+            self.expected_total,
+            search=lambda read: search.begin([*self.expected.values()], read, self.expected_total, self.most),
+        )
         for read in self.kept:
             assert walk.next == read.number, "a resumed walk asks for the pages that were kept, in their order"
             walk.take(read)
@@ -118,10 +128,15 @@ class World:
     coverage: list[Interval] = field(default_factory=list)
     expected_total: int | None = None
     loaded: set[str] = field(default_factory=set)
+    listed: dict[str, Position] = field(default_factory=dict)
+    most: int = SEARCH_PAGES
+    sweep_pages: int = 0
+    standing: Standing | None = None
+    rotations: list[list[Interval]] = field(default_factory=list)
 
     def run(self) -> Certificate | None:
         """One run; None when it was given up before its crawl was complete."""
-        crawl = Crawl(list(self.coverage), self.expected_total, set(self.loaded))
+        crawl = Crawl(list(self.coverage), self.expected_total, set(self.loaded), dict(self.listed), self.most)
         crawl.always_there = set(self.listing.positions())
         walk = crawl.resumed()
         while walk.next is not None:
@@ -135,7 +150,7 @@ class World:
             walk.take(read)
             assert len(crawl.kept) < 2000, "it ends"
         certificate = walk.certificate()
-        self._load(crawl, certificate)
+        self._load(crawl, certificate, walk.spans())
         return certificate
 
     def _happens(self, crawl: Crawl) -> list[Event]:
@@ -154,11 +169,43 @@ class World:
         listing.ever_masked |= masked
         return events
 
-    def _load(self, crawl: Crawl, certificate: Certificate) -> None:
+    def _load(self, crawl: Crawl, certificate: Certificate, within: list[Span]) -> None:
         self.runs.append(crawl)
         self.certified.append(certificate)
         self.coverage += certificate.coverage
         self.expected_total = certificate.accounted_total
+        self.loaded |= crawl.seen
+        self._list(crawl, within)
+
+    def _list(self, crawl: Crawl, within: list[Span]) -> None:
+        """What was absent where it had to be leaves the listing, as in the ledger of the listing."""
+        seen = {p.record_id: p for read in crawl.kept for p in read.positions}
+        gone = vanished(self.listed.values(), seen, within)
+        assert crawl.always_there is not None
+        if not crawl.masked:
+            assert not {p.record_id for p in crawl.always_there} & gone, "what is called absent was"
+        self.listed = {key: p for key, p in (self.listed | seen).items() if key not in gone}
+
+    def sweep(self) -> None:
+        """One slice of the rotating sweep, after a run that had all down to its last certified record."""
+        total = len(self.listing.order)
+        if self.standing is None:
+            (top, *_), reads = self.certified[-1].intervals, self.certified[-1].reads
+            self.standing = Standing(top.oldest, reads, total)
+            self.rotations.append([])
+        crawl = Crawl([], None, set(self.loaded), dict(self.listed), 0)
+        crawl.always_there = set(self.listing.positions())
+        sweep = Sweep(self.standing, self.standing.page_now(total, PAGE_SIZE), self.sweep_pages)
+        while sweep.next is not None:
+            self._happens(crawl)
+            read = self.listing.page(sweep.next, self.loaded)
+            crawl.kept.append(read)
+            sweep.take(read)
+        found, span = sweep.interval(), sweep.span()
+        if found and span and sweep.last:
+            self.rotations[-1].append(found)
+            self.standing = None if found.to_end else Standing(found.oldest, sweep.last.number, sweep.last.total)
+            self._list(crawl, [span])
         self.loaded |= crawl.seen
 
 
@@ -260,3 +307,68 @@ def test_a_late_arrival_deep_down_is_found_by_the_total(seed: int, size: int, wh
     source.listing.happen("late", 1, where)
     source.run()
     assert {p.record_id for p in source.listing.positions()} <= source.loaded
+
+
+def deep_world(seed: int, size: int) -> World:
+    """A listing of many pages, read whole."""
+    source = world(seed, size, [])
+    source.run()
+    return source
+
+
+@many
+@given(st.integers(0, 999), st.integers(100, 400), st.sampled_from(["late", "delete"]), st.floats(0, 1))
+def test_one_change_deep_down_is_found_with_few_reads(seed: int, size: int, what: str, where: float) -> None:
+    source = deep_world(seed, size)
+    source.listing.happen(what, 1, where)
+    certificate = source.run()
+    assert certificate is not None
+    event(certificate.stopped_at)
+    check(source.runs[-1], certificate)
+    now = {p.record_id: p for p in source.listing.positions()}
+    assert set(now) <= source.loaded
+    pages = -(-size // PAGE_SIZE)
+    assert certificate.reads <= pages.bit_length() + 2 * 2 + 8, "log2 of the pages, and the places beside it"
+    assert certificate.unexplained in ({0, -1} if certificate.stopped_at == "end" else {0})
+    assert source.listed == now, "what is expected next time is what is there"
+    assert source.run().reads == 2  # type: ignore[union-attr]
+
+
+@many
+@given(st.integers(0, 999), st.integers(100, 400), histories(CHANGES), st.integers(1, 4), st.integers(1, 40))
+def test_what_a_search_claims_was_read_in_any_history(
+    seed: int, size: int, history: list[list[Event]], runs: int, most: int
+) -> None:
+    source = deep_world(seed, size)
+    source.history, source.most = history, most
+    for _ in range(runs):
+        source.listing.happen("late", 1, source.listing.dice.random())
+        source.listing.happen("delete", 2, source.listing.dice.random())
+        source.run()
+    for crawl, certificate in zip(source.runs, source.certified, strict=True):
+        event(f"{min(3, certificate.searched)} searched")
+        assert certificate.searched <= most
+        check(crawl, certificate)
+
+
+@many
+@given(st.integers(0, 999), st.integers(40, 200), histories(["upload", "delete", "late"]), st.integers(1, 4))
+def test_a_rotation_of_the_sweep_reads_everything_that_stays(
+    seed: int, size: int, history: list[list[Event]], pages: int
+) -> None:
+    """Also what came and went in equal number, which no total tells; whatever happens meanwhile."""
+    source = deep_world(seed, size)
+    source.sweep_pages = pages
+    source.listing.happen("swap", 3, 0.7)
+    staying = set(source.listing.positions())
+    source.run()
+    quiet, source.history = source.history, history
+    for _ in range(400):
+        source.sweep()
+        staying &= set(source.listing.order)
+        if source.rotations and source.standing is None:
+            break
+    else:
+        raise AssertionError(f"no end: : {source.standing}")
+    if not source.listing.ever_masked:
+        assert {p.record_id for p in staying} <= source.loaded, quiet

@@ -30,7 +30,7 @@ compared as (
         and attempts.attempts < {{ upload_max_attempts() }}
         and not exists (
             select from {{ source('ops', 'tombstones') }} as tombstones
-            where tombstones.wallhaven_id = candidates.wallhaven_id
+            where tombstones.wallhaven_id = candidates.wallhaven_id and tombstones.lifted_at is null
         )
 ),
 

@@ -1,38 +1,35 @@
 {{ config(materialized='view', access='public') }}
 
--- Reads tables only: a view on a staging view would vanish whenever that one is rebuilt. Whoever was never missed has
--- one interval, from its first version; sightings are read for the others alone.
+-- Reads tables only: a view on a staging view would vanish whenever that one is rebuilt. Whoever was never missed nor
+-- rated anew has one interval, from its first version; sightings are read for the others alone.
 
 with
 
+denials as (
+    {{ wallhaven_denials() }}
+),
+
 absences as (
-    select
-        substr(page_name, 3) as wallhaven_id,
-        case status when 404 then 'gone' else 'withheld' end as state,
-        fetched_at as state_at,
-        run_key,
-        page_name,
-        null as reason
-    from {{ source('ops', 'pages') }}
-    where source = 'wallhaven' and entity = 'wallpaper' and status in (401, 404) and page_name like 'w-%'
+    {{ wallhaven_absences() }}
 ),
 
 takedowns as (
-    select
-        wallhaven_id,
-        'taken_down' as state,
-        taken_down_at as state_at,
-        null as run_key,
-        null as page_name,
-        reason
-    from {{ source('ops', 'tombstones') }}
+    select * from {{ source('ops', 'tombstones') }}
     where wallhaven_id is not null
 ),
 
-missed as (
+eventful as (
+    select wallhaven_id from denials
+    union
     select wallhaven_id from absences
     union
     select wallhaven_id from takedowns
+    union
+    select later.wallhaven_id
+    from {{ ref('wallpaper_versions') }} as later
+    inner join {{ ref('wallpaper_versions') }} as firsts
+        on later.wallhaven_id = firsts.wallhaven_id and firsts.version_number = 1
+    where later.version_number > 1 and later.purity <> firsts.purity
 ),
 
 observations as (
@@ -41,36 +38,117 @@ observations as (
     {{ wallhaven_observations(source('raw', 'wallhaven_wallpaper'), 'wallpaper') }}
 ),
 
-evidence as (
+seen as (
     select
         wallhaven_id,
-        'active' as state,
+        fetched_at,
+        run_key,
+        page_name,
+        {{ json_text('payload', 'purity') }} as purity,
+        first_value({{ json_text('payload', 'purity') }}) over (
+            partition by wallhaven_id order by observation_key
+        ) as first_purity
+    from observations
+    where {{ of_wallpapers('select eventful.wallhaven_id from eventful') }}
+),
+
+events as (
+    select
+        wallhaven_id,
+        case when purity <> first_purity then 're_rated' else 'active' end as state,
         fetched_at as state_at,
         run_key,
         page_name,
-        null as reason
-    from observations
-    where {{ of_wallpapers('select missed.wallhaven_id from missed') }}
+        case when purity <> first_purity then first_purity || ' → ' || purity end as reason,
+        null::bigint as tombstone_id,
+        true as is_answer,
+        0 as denial
+    from seen
     union all
-    select * from absences
+    select
+        wallhaven_id,
+        case status when 404 then 'missing' else 'withheld' end,
+        fetched_at,
+        run_key,
+        page_name,
+        case status when 404 then 'the detail answers 404' end,
+        null,
+        status = 401,
+        (status = 404 and is_spaced)::integer
+    from denials
     union all
-    select * from takedowns
+    select
+        wallhaven_id,
+        'missing',
+        absent_at,
+        run_key,
+        null,
+        'absent from ' || query_key,
+        null,
+        false,
+        0
+    from absences
 ),
 
--- What the site shows after a takedown changes nothing any more.
+-- What the site shows while a takedown stands changes nothing.
 counted as (
-    select evidence.*
-    from evidence
-    left join takedowns on evidence.wallhaven_id = takedowns.wallhaven_id
-    where takedowns.state_at is null or evidence.state_at <= takedowns.state_at
+    select events.* from events
+    where not exists (
+        select from takedowns
+        where
+            takedowns.wallhaven_id = events.wallhaven_id
+            and events.state_at > takedowns.taken_down_at
+            and (takedowns.lifted_at is null or events.state_at < takedowns.lifted_at)
+    )
+    union all
+    select wallhaven_id, 'taken_down', taken_down_at, null, null, reason, tombstone_id, true, 0
+    from takedowns
+    union all
+    select wallhaven_id, 'restored', lifted_at, null, null, lift_reason, tombstone_id, true, 0
+    from takedowns
+    where lifted_at is not null
+),
+
+-- Since it was last seen, or answered for: that many times denied.
+silences as (
+    select
+        *,
+        count(*) filter (where is_answer) over history as silence
+    from counted
+    window history as (partition by wallhaven_id order by state_at, run_key, page_name, tombstone_id)
+),
+
+confirmed as (
+    select
+        *,
+        sum(denial) over (
+            partition by wallhaven_id, silence order by state_at, run_key, page_name, tombstone_id
+        ) >= {{ gone_confirmations() }} as is_gone
+    from silences
+),
+
+judged as (
+    select
+        wallhaven_id,
+        case when state = 'missing' and is_gone then 'gone' else state end as state,
+        state_at,
+        run_key,
+        page_name,
+        reason,
+        tombstone_id
+    from confirmed
 ),
 
 marked as (
     select
         *,
-        coalesce(state <> lag(state) over history, true) as is_change
-    from counted
-    window history as (partition by wallhaven_id order by state_at, run_key, page_name)
+        coalesce(
+            state <> lag(state) over history and not (state = 'active' and lag(state) over history = 'restored')
+            or state = 're_rated' and reason <> lag(reason) over history,
+            true
+        ) as is_change
+    from judged
+    window history as (partition by wallhaven_id order by state_at, run_key, page_name, tombstone_id)
 ),
 
 changes as (
@@ -83,9 +161,12 @@ final as (
         wallhaven_id,
         state,
         state_at as valid_from,
-        lead(state_at) over (partition by wallhaven_id order by state_at, run_key, page_name) as valid_to,
+        lead(state_at) over (
+            partition by wallhaven_id order by state_at, run_key, page_name, tombstone_id
+        ) as valid_to,
         run_key,
         page_name,
+        tombstone_id,
         reason
     from changes
     union all
@@ -96,9 +177,10 @@ final as (
         null as valid_to,
         run_key,
         page_name,
+        null as tombstone_id,
         null as reason
     from {{ ref('wallpaper_versions') }}
-    where version_number = 1 and wallhaven_id not in (select missed.wallhaven_id from missed)
+    where version_number = 1 and wallhaven_id not in (select eventful.wallhaven_id from eventful)
 )
 
 select * from final

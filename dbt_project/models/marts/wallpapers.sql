@@ -31,14 +31,14 @@ final as (
         uploads.s3_key,
         uploads.sha256,
         case
-            when tombstones.taken_down_at is not null then 'taken_down'
+            when takedowns.stands then 'taken_down'
             else coalesce(uploads.upload_status, 'pending')
         end as upload_status,
         coalesce(uploads.upload_attempts, 0) as upload_attempts,
         first_versions.observed_at as first_seen_at,
         versions.last_observed_at as last_seen_at,
         greatest(
-            versions.observed_at, details.observed_at, uploads.status_changed_at, tombstones.taken_down_at
+            versions.observed_at, details.observed_at, uploads.status_changed_at, takedowns.changed_at
         ) as updated_at,
         metrics.observed_at as metrics_updated_at,
         details.last_observed_at as details_fetched_at,
@@ -51,7 +51,13 @@ final as (
     cross join lateral ({{ one_row_of(ref('wallpaper_metrics')) }}) as metrics
     left join lateral ({{ one_row_of(ref('int_wallpaper_details')) }}) as details on true
     left join lateral ({{ uploads_of_one(ref('int_wallpaper_uploads')) }}) as uploads on true
-    left join {{ source('ops', 'tombstones') }} as tombstones on changed.wallhaven_id = tombstones.wallhaven_id
+    left join lateral (
+        select
+            bool_or(tombstones.lifted_at is null) as stands,
+            max(coalesce(tombstones.lifted_at, tombstones.taken_down_at)) as changed_at
+        from {{ source('ops', 'tombstones') }} as tombstones
+        where tombstones.wallhaven_id = changed.wallhaven_id
+    ) as takedowns on true
 )
 
 select * from final
