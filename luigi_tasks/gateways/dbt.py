@@ -1,25 +1,32 @@
-"""dbt as one child process: its events feed the progress, its exit code and run_results.json are the truth."""
+"""dbt in a child process: its events feed the progress, its exit code and run_results.json are the truth.
+
+The child is kept for the process's next build, for half of a build's time is dbt's start (gateways/dbt_child.py).
+"""
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luigi_tasks.domain.errors import ModelError
 from luigi_tasks.domain.progress import Progress
+from luigi_tasks.gateways.dbt_child import die_with_parent
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 BAD = frozenset({"error", "fail", "runtime error"})
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PGSSLMODE", "PGSSLROOTCERT", "PGPASSFILE")
-PR_SET_PDEATHSIG = 1
+CHILD = Path(__file__).with_name("dbt_child.py")
 NO_SELECTION_IS_AN_ERROR = '{"error": ["NoNodesForSelectionCriteria"]}'
 
 
@@ -74,56 +81,54 @@ class BuildResult:
 class Dbt:
     """dbt against one warehouse. variables: PG* and what the models read by env_var; nothing else is handed on.
 
-    folder: profiles.yml stands there; target and logs go below it. project: the folder of dbt_project.yml.
+    folder: profiles.yml stands there; target, with dbt's cache of the parsed project, and logs go below it.
+    project: the folder of dbt_project.yml. observe: is told every event as dbt's JSON log has it, a node's start
+    (LogStartLine) and end (Log…Result) among them.
     """
 
     variables: Mapping[str, str]
     folder: Path
     project: Path = PROJECT
+    observe: Callable[[Mapping[str, Any]], None] | None = None
 
-    def build(self, progress: Progress, select: Sequence[str] = ()) -> BuildResult:
-        """`dbt build` of the selection, of everything when it is empty; tests gate what is downstream of them."""
+    def build(
+        self, progress: Progress, select: Sequence[str] = (), exclude_types: Sequence[str] = ("unit_test",)
+    ) -> BuildResult:
+        """`dbt build` of the selection, of everything when it is empty; tests gate what is downstream of them.
+
+        exclude_types: what is left out; unit tests speak of the code alone, which a run does not change.
+        """
         arguments = ["build", "--log-format", "json", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
+        for kind in exclude_types:
+            arguments += ["--exclude-resource-type", kind]
         if select:
             arguments += ["--select", *select]
-        (self.folder / "target" / "run_results.json").unlink(missing_ok=True)
-        child = self._start(arguments)
-        last_words = ""
-        try:
-            for event in _events(child):
-                last_words = _words(event) or last_words
-                _report(event, progress)
-        except BaseException:
-            child.kill()
-            raise
-        finally:
-            exit_code = child.wait()
-        invocation_id, nodes = self._results()
+        with self._folder_alone():
+            (self.folder / "target" / "run_results.json").unlink(missing_ok=True)
+            exit_code, last_words = self._invoke(arguments, progress)
+            invocation_id, nodes = self._results()
         return BuildResult(invocation_id, nodes, exit_code, last_words)
 
-    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
-        command = [str(Path(sys.executable).with_name("dbt")), *arguments]
-        command += ["--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
-        command += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment |= {
-            **self.variables,
-            "PGOPTIONS": "-c timezone=UTC -c client_connection_check_interval=1000",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "DO_NOT_TRACK": "1",
-            "DBT_USE_COLORS": "false",
-            "DBT_LOG_FILE_MAX_BYTES": str(10 << 20),
-        }
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, nothing that takes a lock
-        )
+    def _invoke(self, arguments: Sequence[str], progress: Progress) -> tuple[int, str]:
+        arguments = [*arguments, "--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
+        arguments += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
+        request = {"arguments": arguments, "environ": {**_environ(), **self.variables}, "folder": str(self.folder)}
+        last_words = ""
+        with _kept_child() as child:
+            for event in child.invoke(request):
+                last_words = _words(event) or last_words
+                _report(event, progress)
+                if self.observe:
+                    self.observe(event)
+        return child.exit_code, last_words
+
+    @contextlib.contextmanager
+    def _folder_alone(self) -> Iterator[None]:
+        # Two warehouses may share a folder; what dbt writes there, its cache of the project first of all, is one's.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _results(self) -> tuple[str, tuple[NodeResult, ...]]:
         path = self.folder / "target" / "run_results.json"
@@ -133,21 +138,105 @@ class Dbt:
         return document["metadata"]["invocation_id"], tuple(_node(result) for result in document["results"])
 
 
-def _die_with_parent() -> None:
-    # A dbt that outlives a killed pipeline would build beside the next one.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+class _Child:
+    """A process that has dbt imported and builds on request. It knows no password until a request brings one."""
 
+    _shared: _Child | None = None
 
-def _events(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert child.stdout is not None
-    with child.stdout:
-        for line in child.stdout:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                event = {"info": {"level": "error", "msg": line.strip()}}
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.exit_code = -1
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(CHILD)],
+            env=_environ(),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that takes a lock
+        )
+
+    @classmethod
+    def shared(cls) -> _Child:
+        """This process's child: the one that waits, or a new one."""
+        kept = cls._shared
+        if kept is not None and kept._process.poll() is not None:
+            kept.close()
+        if cls._shared is None or cls._shared.owner != os.getpid():
+            cls._shared = cls()
+        return cls._shared
+
+    def invoke(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events of one invocation; exit_code is right when they end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            event = _event(line)
+            if "ended" in event:
+                self.exit_code = event["ended"]
+                return
             yield event
+        self.exit_code = self._process.wait()
+
+    def close(self) -> None:
+        """End it, with the build that it may be at."""
+        if self.owner != os.getpid():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+        if _Child._shared is self:
+            _Child._shared = None
+
+
+def warm_up() -> None:
+    """Start the child before it is needed, so that dbt is imported while this process waits for something else."""
+    if threading.current_thread() is threading.main_thread():
+        _Child.shared()
+
+
+@contextlib.contextmanager
+def _kept_child() -> Iterator[_Child]:
+    # On Linux a child dies with the thread that started it: only the main thread's is one to keep.
+    keep = threading.current_thread() is threading.main_thread()
+    child = _Child.shared() if keep else _Child()
+    try:
+        yield child
+    except BaseException:
+        keep = False
+        raise
+    finally:
+        if not keep:
+            child.close()
+
+
+@atexit.register
+def _end_child() -> None:
+    if _Child._shared is not None:
+        _Child._shared.close()
+
+
+def _environ() -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {
+        "PGOPTIONS": "-c timezone=UTC -c client_connection_check_interval=1000",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "DBT_USE_COLORS": "false",
+        "DBT_LOG_FILE_MAX_BYTES": str(10 << 20),
+    }
+
+
+def _event(line: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) else {"info": {"level": "error", "msg": line.strip()}}
 
 
 def _words(event: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,94 @@
+"""The child that is kept: one start of dbt for many builds, its cache is never stale, a crash is no obstacle."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import postgres
+from luigi_tasks.gateways.dbt import Dbt, _Child, warm_up
+from luigi_tasks.gateways.dbt_profile import write_profile
+from tests.conftest import Warehouse
+from tests.integration.core_fixtures import wait_until
+
+MODEL = "select {what} as what, '{{{{ env_var('UPLOAD_MAX_ATTEMPTS', '5') }}}}' as env"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / "models").mkdir(parents=True)
+    (root / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nconfig-version: 2\nprofile: draenei\n")
+    (root / "models" / "one.sql").write_text(MODEL.format(what=1))
+    return root
+
+
+@pytest.fixture
+def dbt(warehouse: Warehouse, tmp_path: Path, project: Path) -> Dbt:
+    write_profile(tmp_path / "dbt", None)
+    return Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt", project)
+
+
+def child() -> psutil.Process:
+    """The process that is kept."""
+    assert _Child._shared is not None
+    return psutil.Process(_Child._shared._process.pid)
+
+
+def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken_cache(
+    dbt: Dbt, project: Path, warehouse: Warehouse
+) -> None:
+    def built(dbt: Dbt) -> tuple[Any, ...]:
+        dbt.build(Silent()).raise_when_failed()
+        return warehouse.rows("select what, env from draenei_content.one")[0]
+
+    assert built(dbt) == (1, "5")
+    first = child()
+    assert (dbt.folder / "target" / "partial_parse.msgpack").exists()
+    (project / "models" / "one.sql").write_text(MODEL.format(what=2))
+    assert built(dbt) == (2, "5"), "a model that was changed is read anew"
+    more = replace(dbt, variables={**dbt.variables, "UPLOAD_MAX_ATTEMPTS": "7"})
+    assert built(more) == (2, "7"), "and so is a variable"
+    assert child() == first, "one start of dbt served all of them"
+    assert first.children() == [], "and nothing of a build stays"
+
+    first.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: first.status() == psutil.STATUS_ZOMBIE, 5)
+    (dbt.folder / "target" / "partial_parse.msgpack").write_bytes(b"cut sho")
+    (project / "models" / "one.sql").write_text(MODEL.format(what=3))
+    assert built(dbt) == (3, "5"), "a child that is gone is replaced, a cache that is broken is made anew"
+    assert child() != first
+
+
+def test_every_start_and_end_of_a_node_can_be_observed(dbt: Dbt) -> None:
+    events: list[Mapping[str, Any]] = []
+    replace(dbt, observe=events.append).build(Silent()).raise_when_failed()
+    told = [
+        (event["info"]["name"], event["data"]["node_info"]["unique_id"])
+        for event in events
+        if event["info"]["name"] in {"LogStartLine", "LogModelResult"}
+    ]
+    assert told == [("LogStartLine", "model.tiny.one"), ("LogModelResult", "model.tiny.one")]
+
+
+def test_a_fork_of_this_process_does_not_use_its_child(dbt: Dbt) -> None:
+    warm_up()
+    kept = child()
+    pid = os.fork()
+    if pid == 0:
+        own = _Child.shared()
+        different = own._process.pid != kept.pid
+        own.close()
+        os._exit(0 if different and kept.is_running() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert kept.is_running()
+    dbt.build(Silent()).raise_when_failed()
+    assert child() == kept
