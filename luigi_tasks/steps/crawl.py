@@ -78,7 +78,7 @@ class Route:
     fetched_at: list[datetime.datetime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        first = self.fetcher.source.first_request(self.fetcher.run.query)
+        first = self.fetcher.listing.first_request(self.fetcher.run.query)
         self.requests[1], self.numbers[first.page_name] = first, 1
 
     def read(self, number: int, times_read: int) -> Fetched:
@@ -100,7 +100,7 @@ class Route:
     def _request_of(self, number: int) -> Request:
         """The request of a page that no page before it led to; only an ordered listing is read so."""
         before = Page((), number - 1, number)
-        following = self.fetcher.source.following_request(self.fetcher.run.query, before)
+        following = self.fetcher.listing.following_request(self.fetcher.run.query, before)
         assert following is not None, "a page that is not the last has one that follows"
         return following
 
@@ -110,7 +110,7 @@ class Route:
         return self.fetched_at[0], max(self.fetched_at)
 
     def _note_following(self, number: int, page: Page) -> None:
-        following = self.fetcher.source.following_request(self.fetcher.run.query, page)
+        following = self.fetcher.listing.following_request(self.fetcher.run.query, page)
         if following is None:
             return
         if self.numbers.setdefault(following.page_name, number + 1) <= number:
@@ -124,7 +124,7 @@ class Route:
 
 def _prepared(fetcher: Fetcher) -> Walk:
     query = fetcher.run.query
-    if not fetcher.source.newest_first(query):
+    if not fetcher.listing.newest_first(query):
         return Walk((), None, ordered=False)
     with fetcher.connection, fetcher.connection.cursor() as cursor:
         closed = coverage_ledger.closed_intervals(cursor, query.key, fetcher.run.key)
@@ -143,7 +143,7 @@ def _read(fetcher: Fetcher, route: Route, number: int, times_read: int) -> Read:
 
 
 def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:
-    source, page = fetcher.source, fetched.page
+    source, page = fetcher.listing, fetched.page
     keyed = [(source.record_id(record), source.position(record)) for record in page.records]
     known = _known(fetcher, {record_id for record_id, _ in keyed if record_id})
     records = tuple(Seen(record_id, position, record_id in known) for record_id, position in keyed)
@@ -151,6 +151,6 @@ def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:
 
 
 def _known(fetcher: Fetcher, ids: set[str]) -> set[str]:
-    table = fetcher.source.ENTITIES["search"].table
+    table = fetcher.listing.ENTITIES[fetcher.listing.LISTED].table
     with fetcher.connection, fetcher.connection.cursor() as cursor:
         return page_ledger.known_ids(cursor, table, fetcher.run.query.key, sorted(ids))

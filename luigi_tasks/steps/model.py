@@ -13,10 +13,29 @@ from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.settings import Settings
 
 
+def selection(source: str) -> tuple[str, ...]:
+    """What dbt builds for a run of a source: its own models and tests, and the audit of the runs.
+
+    Folders of the source's name hold them; Wallhaven's stand beside those folders. A model of another source that
+    fails holds nobody up.
+    """
+    if source == "wallhaven":
+        return ("path:models/*/*.sql", "path:models/*/wallhaven", "path:tests/*.sql")
+    return (f"path:models/*/{source}", f"path:tests/{source}", "run_audit")
+
+
 def build(
-    settings: Settings, run_key: str, step: str, progress: Progress, select: Sequence[str] = ()
+    settings: Settings,
+    run_key: str,
+    step: str,
+    progress: Progress,
+    select: Sequence[str] = (),
+    *,
+    from_the_start: bool = False,
 ) -> dict[str, object]:
     """Build the selection, of everything when it is empty. Returns how many nodes ended in which status.
+
+    from_the_start: incremental models are emptied and filled from all that was loaded.
 
     Raises ModelError naming the node that failed; its history is kept all the same.
     """
@@ -27,6 +46,8 @@ def build(
         "GONE_CONFIRMATIONS": str(settings.gone_confirmations),
         "GONE_SPACING_HOURS": str(settings.gone_spacing_hours),
     }
+    if from_the_start:
+        variables["DBT_FULL_REFRESH"] = "true"
     with _alone(settings, progress):
         with postgres.transaction(settings) as cursor:
             crash_point("model.role.before")

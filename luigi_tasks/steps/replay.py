@@ -8,7 +8,7 @@ state is `replayed`, its steps are not complete; of the pictures' uploads it has
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ from luigi_tasks.gateways.replay_ledger import ReplayedRun
 from luigi_tasks.gateways.run_ledger import Circumstances
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import adopt, model
+from luigi_tasks.steps import adopt, clean, model
+from luigi_tasks.steps.access import address
 from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def replay(
     try:
         _refuse_what_is_there(settings, source)
         pages = raw_pages(store, source, only)
-        runs = _runs(pages, settings)
+        runs = runs_of(pages, settings)
         if not runs:
             raise StoreError(
                 f"the raw zone has no response of {source}",
@@ -71,9 +72,11 @@ def replay(
             )
         sums = _load(settings, source, store, pages, runs, progress)
         adopted = adopt.adopt(settings, store, progress) if only is None and source == "wallhaven" else {}
+        for run_key in runs:
+            clean.clean(settings, run_key, source, store, progress)
     finally:
         lock.close()
-    model.build(settings, pages[-1].envelope.run_key, "Replay", progress)
+    model.build(settings, pages[-1].envelope.run_key, "Replay", progress, model.selection(source))
     return {"runs": len(runs), **asdict(sums), "pages": len(pages), **adopted}
 
 
@@ -96,7 +99,8 @@ def _open(store: ObjectStore, key: str) -> tuple[Envelope, bytes]:
         raise
 
 
-def _runs(pages: list[RawPage], settings: Settings) -> dict[str, ReplayedRun]:
+def runs_of(pages: Sequence[RawPage], settings: Settings) -> dict[str, ReplayedRun]:
+    """The runs that the responses tell of."""
     grouped: dict[str, list[Envelope]] = {}
     for page in pages:
         grouped.setdefault(page.envelope.run_key, []).append(page.envelope)
@@ -115,7 +119,7 @@ def _run(run_key: str, envelopes: list[Envelope], settings: Settings) -> Replaye
             mend="Restore the run's objects from a backup, or move them out of raw/.",
         )
     made_with = Circumstances(
-        last.code_version, last.settings_sha256 or "unknown", last.source_address or settings.wallhaven_api_url
+        last.code_version, last.settings_sha256 or "unknown", last.source_address or address(settings, last.source)
     )
     return ReplayedRun(Run(query, run_id), made_with, envelopes[0].fetched_at, last.fetched_at)
 
