@@ -23,6 +23,7 @@ VERBS = {
     "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
     "takedown": ("takedown", "Remove a picture for good and keep it out."),
     "notify": ("notify", "Send the digest of a run by hand, to see whether it arrives."),
+    "erase": ("erase", "Erase a person from a source for good, the raw zone included."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

@@ -67,6 +67,10 @@ class Settings(SourceSettings):
         0.05, ge=0, le=1, description="a run fails when more of its records than this share are quarantined"
     )
 
+    redact_at_rest: bool = Field(
+        True, description="passwords and the like are replaced before a response is kept in the raw zone"
+    )
+
     # patience with the source
     http_timeout_seconds: float = Field(60, gt=0, description="whole time for one API response")
     http_max_attempts: int = Field(6, ge=1, description="attempts at one API request")

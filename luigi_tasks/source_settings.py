@@ -37,5 +37,15 @@ class JsonplaceholderSettings(BaseSettings):
     jsonplaceholder_rate_per_minute: int = Field(60, ge=1, description="API calls in any 60 s, over all processes")
 
 
-class SourceSettings(JsonplaceholderSettings):
+class RandomuserSettings(BaseSettings):
+    """Invented people; the address names the version of the API, because another one has other people."""
+
+    randomuser_api_url: ApiUrl = Field(
+        "https://randomuser.me/api/1.4", description="the API with its version, or a local twin's address"
+    )
+    randomuser_rate_per_minute: int = Field(12, ge=1, description="API calls in any 60 s, over all processes")
+    randomuser_results: int = Field(10, ge=1, le=5000, description="people in a run, which is one minute")
+
+
+class SourceSettings(JsonplaceholderSettings, RandomuserSettings):
     """The settings of every source but Wallhaven, whose stand in `settings.Settings`."""

@@ -35,5 +35,6 @@ def answer(sites: Mapping[str, Site], request: Request) -> Response:
 def demo_sites() -> list[Site]:
     """Every site there is, as the demo has them."""
     from twin.jsonplaceholder import Jsonplaceholder
+    from twin.randomuser import Randomuser
 
-    return [Jsonplaceholder()]
+    return [Jsonplaceholder(), Randomuser()]

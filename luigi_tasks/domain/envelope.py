@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from luigi_tasks.domain.errors import StoreError
@@ -27,6 +27,7 @@ class Envelope:
 
     query: text and parameters of the run's query, so that the run can be entered again from any of its responses;
     source_address, settings_sha256: as in ops.runs. Objects written before these three were kept have None and ''.
+    redacted: fields whose values were replaced before the body was kept; sha256 and body_bytes are of what is kept.
     """
 
     run_key: str
@@ -43,6 +44,7 @@ class Envelope:
     query: Mapping[str, object] | None = None
     source_address: str = ""
     settings_sha256: str = ""
+    redacted: Sequence[str] = ()
 
     @property
     def content_type(self) -> str:

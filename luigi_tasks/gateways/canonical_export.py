@@ -73,6 +73,8 @@ SIGHTING = ("wallhaven_id", "observation_key")
 TABLES = (
     Table("raw.wallhaven_search", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
     Table("raw.wallhaven_wallpaper", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
+    Table("raw.randomuser_users", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
+    Table("draenei_restricted.randomuser_contacts", ("user_uuid",)),
     Table(
         "ops.runs",
         ("run_key",),

@@ -3,6 +3,7 @@
 A source is a module with NAME, ENTITIES, CREDENTIAL_HEADER and the functions of `Source`; its docstring is its card.
 What it offers beside them decides which steps its runs have:
 
+Personal    its records are about people: secrets are redacted before a response is kept, and one may be erased
 Requested   it knows every request of a run beforehand:  Fetch → Load (and Clean) → Model → Report
 Listing     its search is crawled page by page, with a certificate of what was read, and it has pictures:
             Freeze and Publish, FetchDetails and LoadDetails, Remodel come in between
@@ -11,7 +12,7 @@ Listing     its search is crawled page by page, with a certificate of what was r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -122,6 +123,22 @@ class Listing(Source, Protocol):
 
     def newest_first(self, query: Query) -> bool:
         """True when known records can only be followed by known ones, so that a crawl may stop early."""
+
+
+@runtime_checkable
+class Personal(Source, Protocol):
+    """A source whose records are about people.
+
+    PERSONAL_TABLES: models that hold a person, and the SQL expression that gives the record's key there.
+    """
+
+    PERSONAL_TABLES: Mapping[str, str]
+
+    def redact(self, body: bytes) -> tuple[bytes, tuple[str, ...]]:
+        """A body, also a broken one, without what must never be kept, and the names of the fields it had."""
+
+    def erase(self, body: bytes, record_ids: Collection[str]) -> bytes:
+        """A body without these people; unchanged when none of them is in it. Raises SourceError when it is no JSON."""
 
 
 def collected_entities(source: Source) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import page_ledger, postgres
+from luigi_tasks.gateways import erasure_ledger, page_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectStore, Put
 from luigi_tasks.gateways.request_budget import RequestBudget
 from luigi_tasks.gateways.source_api import Response, SourceApi
@@ -24,6 +24,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
 from luigi_tasks.sources.contract import Listing, Page, Request, Requested
 from luigi_tasks.steps.access import access
+from luigi_tasks.steps.privacy import at_rest
 
 # So many details in a row without an answer: the source is down, not the wallpapers.
 FAILURES_IN_A_ROW = 3
@@ -56,6 +57,8 @@ class Fetcher:
             settings.source_page_max_bytes,
             key_setting=f"{self.source.NAME.upper()}_API_KEY",
         )
+        with self.connection, self.connection.cursor() as cursor:
+            self.erased = erasure_ledger.erased(cursor, self.source.NAME)
         self.requests = 0
         self.used = 0
 
@@ -138,8 +141,9 @@ class Fetcher:
 
     def _keep(self, request: Request, response: Response) -> bytes:
         """Keep what came, then judge it: an answer under the page's name, anything else beside it as evidence."""
-        envelope = self._envelope(request, response)
-        packed = envelopes.pack(envelope, response.body)
+        body, redacted = at_rest(self.settings, self.source, self.erased, response.body)
+        envelope = self._envelope(request, response, body, redacted)
+        packed = envelopes.pack(envelope, body)
         try:
             self._obey(response)
             judge(self.source, request.entity, response.status, response.headers, response.body, where=response.url)
@@ -162,7 +166,7 @@ class Fetcher:
             key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={}
         )
 
-    def _envelope(self, request: Request, response: Response) -> Envelope:
+    def _envelope(self, request: Request, response: Response, body: bytes, redacted: tuple[str, ...]) -> Envelope:
         return Envelope(
             run_key=self.run.key,
             source=self.source.NAME,
@@ -172,8 +176,9 @@ class Fetcher:
             status=response.status,
             headers=envelopes.safe_headers(response.headers),
             fetched_at=response.fetched_at,
-            sha256=envelopes.digest(response.body),
-            body_bytes=len(response.body),
+            sha256=envelopes.digest(body),
+            body_bytes=len(body),
+            redacted=redacted,
             code_version=CODE_VERSION,
             query={"text": self.run.query.text, "parameters": dict(self.run.query.parameters)},
             source_address=self.access.address,

@@ -66,7 +66,13 @@ distinct_records as (
 ),
 
 versions as (
-    {{ changes_by_run({'wallpaper_versions': 'wallhaven_id', 'int_jsonplaceholder__versions': 'record_key'}) }}
+    {{
+        changes_by_run({
+            'wallpaper_versions': 'wallhaven_id',
+            'int_jsonplaceholder__versions': 'record_key',
+            'int_randomuser__versions': 'record_key',
+        })
+    }}
 ),
 
 outcomes as (

@@ -1,0 +1,40 @@
+"""erase: remove a person from a source for good, the raw zone included, and keep the person out."""
+
+from __future__ import annotations
+
+import click
+
+from luigi_tasks import settings
+
+
+@click.command(
+    help="Erase the person RECORD_ID (login.uuid) from every raw response, table and model of a source, and keep the "
+    "person out of what is fetched or replayed later. Without --yes it only says what it would do.\n\n"
+    "\b\nExample:\n  python -m luigi_tasks erase 155e77ee-ba6d-486f-95ce-0e0c0fb4b919 --reason 'request 17' --yes"
+)
+@click.argument("record_id")
+@click.option("--source", default="randomuser", show_default=True, help="A source of people.")
+@click.option("--reason", required=True, help="Why; kept with the erasure.")
+@click.option("--yes", is_flag=True, help="Do it: there is no way back.")
+def erase(record_id: str, source: str, reason: str, yes: bool) -> None:
+    """Erase one person."""
+    from luigi_tasks.domain.progress import Silent
+    from luigi_tasks.gateways.objects import open_store
+    from luigi_tasks.steps import privacy
+
+    if not reason.strip():
+        raise click.BadParameter("must say why", param_hint="--reason")
+    own = settings.load()
+    store = open_store(own)
+    if yes:
+        found = privacy.erase(own, store, source, record_id, reason.strip(), Silent())
+    else:
+        found = privacy.plan(own, store, privacy.personal(source), record_id)
+    for page, _ in found.pages:
+        click.echo(f"{'rewritten' if yes else 'would rewrite'} {store.uri(page.object_key)}")
+    for key in found.evidence:
+        click.echo(f"{'deleted' if yes else 'would delete'} {store.uri(key)}")
+    if yes:
+        click.echo("Done. A bucket that keeps versions still has the old objects: let its lifecycle rule remove them.")
+    else:
+        click.echo(f"Nothing was changed. Do it: python -m luigi_tasks erase {record_id} --reason … --yes")
