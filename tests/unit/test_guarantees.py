@@ -12,6 +12,7 @@ import pytest
 
 from tests.prove import counting, document, promises
 from tests.prove.__main__ import of_campaign
+from tests.prove.campaign import Campaign
 from tests.prove.counting import Count
 from tests.prove.promises import AREAS, Guarantee, Registry
 
@@ -56,6 +57,10 @@ def test_functions_of_all_node_ids_exist() -> None:
 def functions_of(file: str) -> list[str]:
     tree = ast.parse((REPOSITORY / file).read_text())
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_every_invariant_of_the_campaign_holds_a_guarantee_and_there_are_no_others() -> None:
+    assert sorted(KNOWN.invariants) == sorted(str(one["invariant"]) for one in Campaign().by_invariant())
 
 
 def test_every_guarantee_is_a_sentence_with_a_proof_and_no_name_stands_twice() -> None:
