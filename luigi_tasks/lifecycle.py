@@ -39,6 +39,7 @@ def hold(settings: Settings, run: Run) -> None:
         session.open_warehouse(settings)
     with postgres.transaction(settings) as cursor:
         if run_ledger.step_result(cursor, run.key, "Report") is not None:
+            run_ledger.settle_run(cursor, run.key)  # a process that was killed after its report left it open
             _say_complete(source, run.key)
             return
     if source not in _sessions:

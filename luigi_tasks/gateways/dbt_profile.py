@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -27,15 +29,31 @@ def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: 
     text = HEAD + yaml.safe_dump(_profile(address or {}, embedded), sort_keys=False, width=1000)
     folder.mkdir(parents=True, exist_ok=True)
     path, temporary = folder / "profiles.yml", folder / f".profiles.yml.{os.getpid()}"
-    if path.exists() and path.read_text() == text:
-        return path
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
-    crash_point("profile.rename.before")
-    temporary.replace(path)
-    crash_point("profile.rename.after")
+    with _leftovers_swept(folder):
+        if path.exists() and path.read_text() == text:
+            return path
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w") as file:
+            file.write(text)
+        crash_point("profile.rename.before")
+        temporary.replace(path)
+        crash_point("profile.rename.after")
     return path
+
+
+@contextlib.contextmanager
+def _leftovers_swept(folder: Path) -> Iterator[None]:
+    """What killed writers left is removed, for it holds a password; a living writer shares the folder's lock."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # somebody is writing, or the file system cannot tell
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for leftover in folder.glob(".profiles.yml.*"):
+                leftover.unlink(missing_ok=True)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:

@@ -30,9 +30,12 @@ def open_run(cursor: Cursor, run: Run, made_with: Circumstances, alive: Sequence
     alive: keys of the runs that the caller itself has opened (a backfill has several).
     """
     cursor.execute(
-        "update ops.runs set state = 'killed', finished_at = clock_timestamp(),"
-        " error = 'the process ended without a word'"
-        " where source = %s and state = 'running' and run_key <> all(%s)",
+        "update ops.runs r set finished_at = clock_timestamp(),"
+        " state = case when done.it then 'succeeded' else 'killed' end,"
+        " error = case when not done.it then 'the process ended without a word' end"
+        " from (select run_key, exists ("
+        "  select from ops.steps s where s.run_key = o.run_key and s.step = 'Report') as it from ops.runs o) as done"
+        " where r.run_key = done.run_key and r.source = %s and r.state = 'running' and r.run_key <> all(%s)",
         (run.query.source, [run.key, *alive]),
     )
     cursor.execute(

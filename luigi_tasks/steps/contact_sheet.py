@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,7 +78,8 @@ def _small(body: bytes, cell: tuple[int, int]) -> Image.Image:
 
 def _save(sheet: Image.Image, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(f".{destination.name}.{os.getpid()}")
+    # One name, so that what a killed run left is written over; the pipeline's lock keeps a second writer away.
+    unfinished = destination.with_name(f".{destination.name}.new")
     crash_point("report.draw.before")
     sheet.save(unfinished, "WEBP", quality=QUALITY, method=4)
     crash_point("report.draw.after")

@@ -90,6 +90,17 @@ def test_a_run_that_was_killed_is_settled_by_the_next(warehouse: Warehouse) -> N
     assert states(warehouse)["06:00"] == ("killed", "the process ended without a word", True)
 
 
+def test_a_run_whose_process_was_killed_after_its_report_is_settled_as_succeeded(warehouse: Warehouse) -> None:
+    left_open = Session(warehouse.settings(), "wallhaven")
+    left_open.open(run_at(0))
+    complete(warehouse, run_at(0))
+    left_open._lock.close()
+    following = Session(warehouse.settings(), "wallhaven")
+    following.open(run_at(1))
+    following.close()
+    assert states(warehouse)["07:00"] == ("succeeded", None, True)
+
+
 def test_a_run_that_is_tried_again_runs_again(warehouse: Warehouse) -> None:
     for expected in ("failed", "succeeded"):
         begun = Session(warehouse.settings(), "wallhaven")

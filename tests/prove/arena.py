@@ -111,6 +111,8 @@ class Arena:
     def give_raw_zone(self, world: World) -> None:
         """Put the raw zone of a collected run into a world's folder, and say what a replay has to come to."""
         self._make("collected")
+        self.misbehave()
+        self.twin.clear_requests()
         collected = self.folder / "collected"
         for part in ("raw", ".meta/raw"):
             shutil.copytree(collected / "objects" / part, world.settings.draenei_home / "objects" / part)

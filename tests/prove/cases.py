@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
+import psycopg2
+
+from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.gateways import embedded_postgres, fsck_ledger, postgres
 from tests.prove.arena import LEASE_SECONDS, Arena, Child
 from tests.prove.invariants import INVARIANTS, Ended, World, check
@@ -60,8 +63,17 @@ class Result:
 
 
 def run(arena: Arena, case: Case) -> Result:
-    """Make the case."""
+    """Make the case. When the harness itself fails, that is a violation too: nothing was shown."""
     begun, result = time.monotonic(), Result(case)
+    try:
+        _make(arena, case, result)
+    except (psycopg2.Error, PipelineError, OSError, RuntimeError, LookupError, AssertionError) as problem:
+        result.expect("harness", False, f"{type(problem).__name__}: {problem}")
+    result.seconds = time.monotonic() - begun
+    return result
+
+
+def _make(arena: Arena, case: Case, result: Result) -> None:
     world = arena.world(case.state, case.store)
     if case.scope == "postgres":
         nothing = dict.fromkeys(("pghost", "pgport", "pguser", "pgpassword", "pgdatabase"))
@@ -73,8 +85,6 @@ def run(arena: Arena, case: Case) -> Result:
     finally:
         if case.scope == "postgres":
             embedded_postgres.stop(world.settings.draenei_home)
-    result.seconds = time.monotonic() - begun
-    return result
 
 
 def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
@@ -87,8 +97,8 @@ def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
             children.append(_peer(arena, world, case))
             _look_mid_crash(world, case, result)
             child.go_on()
-    for one in children:
-        code = one.wait()
+        codes = [one.wait() for one in children]
+    for one, code in zip(children, codes, strict=True):
         result.expect("zombie_ends", code != 124, f"did not end: {one.said()[-500:]}")
         world.ended.append(Ended(run_key(world), STEP.get(one.scope, ""), code))
     result.struck = child.struck(case.fault)
