@@ -24,6 +24,7 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.steps import session
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
+from tests.prove import lines
 from tests.prove.child import WRONG_PURITY
 from tests.prove.world import World
 from tests.s3_double import Manners, Server, State, Version, s3_double
@@ -36,6 +37,7 @@ PER_MINUTE = 3000
 LEASE_SECONDS = 1
 PATIENCE = 120.0
 REPLAYED = ("raw.", "ops.runs", "ops.pages", "ops.loads", "ops.quarantine")
+LINE = "line"
 STATES = ("blank", "empty", "loaded", "modelled", "collected", "case")
 CANARIES = {
     "WALLHAVEN_API_KEY": "canary-wallhaven-a1b2c3d4",
@@ -124,9 +126,15 @@ class Arena:
         """A wallpaper that is stored when a run is complete."""
         return self.twin.catalogue.ids[0]
 
-    def start(self, world: World, scope: str, fault: str = "", **environ: str) -> Child:
-        """Start a process of a scope."""
-        return Child(self, world, scope, fault, environ)
+    def start(self, world: World, scope: str, fault: str = "") -> Child:
+        """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
+        return Child(self, world, scope, fault)
+
+    def lines_of(self, scope: str, state: str) -> int:
+        """How many lines of luigi_tasks a scope executes from a state to its end."""
+        child = self.start(self.world(state, "folder"), scope, f"{LINE}:0:kill")
+        child.wait()
+        return int(child.said().rpartition(f"{lines.SAID} ")[2].split()[0])
 
     def finish(self, world: World, scope: str) -> None:
         """Run a scope to its end; raises RuntimeError with its last words when it fails."""
@@ -203,7 +211,7 @@ class Arena:
 class Child:
     """A process of the pipeline, in a group of its own, its words in a file of the world's."""
 
-    def __init__(self, arena: Arena, world: World, scope: str, fault: str, environ: dict[str, str]) -> None:
+    def __init__(self, arena: Arena, world: World, scope: str, fault: str) -> None:
         self.scope, folder = scope, world.files[0]
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
@@ -213,7 +221,7 @@ class Child:
             self.process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env={**environment(arena, world), **environ, VARIABLE: fault},
+                env={**environment(arena, world), **_armed(fault)},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -255,7 +263,14 @@ class Child:
 
     def struck(self, fault: str) -> bool:
         """True when the fault struck."""
-        return f"{VARIABLE} {fault}\n" in self.said()
+        point, turn, _ = fault.split(":")
+        words = f"{lines.VARIABLE} {turn} " if point == LINE else f"{VARIABLE} {fault}\n"
+        return words in self.said()
+
+
+def _armed(fault: str) -> dict[str, str]:
+    point, _, rest = fault.partition(":")
+    return {lines.VARIABLE: rest.partition(":")[0]} if point == LINE else {VARIABLE: fault}
 
 
 def environment(arena: Arena, world: World) -> dict[str, str]:

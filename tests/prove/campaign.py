@@ -27,7 +27,7 @@ from pathlib import Path
 
 from luigi_tasks.gateways import embedded_postgres
 from tests.conftest import Warehouse
-from tests.prove.arena import Arena
+from tests.prove.arena import LINE, Arena
 from tests.prove.cases import Result, run
 from tests.prove.invariants import INVARIANTS
 from tests.prove.plan import Case, case_of, plan
@@ -46,13 +46,13 @@ class Campaign:
             self.results.append(result)
             for name, broken in result.violations.items():
                 print(f"VIOLATION {name}: {result.case}: {'; '.join(broken[:3])}", flush=True)
-            if not result.struck:
+            if result.missed:
                 print(f"NEVER PASSED {result.case}: {result.last_words}", flush=True)
 
     @property
     def failed(self) -> bool:
         """True when anything is wrong."""
-        return any(result.violations or not result.struck for result in self.results)
+        return any(result.violations or result.missed for result in self.results)
 
     def by_invariant(self) -> list[dict[str, object]]:
         """[{'invariant', 'says', 'cases', 'violations'}] in the order of the checker."""
@@ -76,7 +76,7 @@ class Campaign:
         for point, results in sorted(points.items()):
             ends = " ".join(sorted({result.case.action for result in results}))
             bad = sum(bool(result.violations) for result in results)
-            unstruck = sum(not result.struck for result in results)
+            unstruck = sum(result.missed for result in results)
             lines.append(
                 f"{point:<32}{len(results):>6}{bad:>12}  {ends}" + (f"  ({unstruck} never passed)" * bool(unstruck))
             )
@@ -90,13 +90,13 @@ class Campaign:
 def main(arguments: list[str] | None = None) -> int:
     """Run the campaign that the command line describes; its exit code."""
     options = _options(arguments)
-    cases = _cases(options)
     begun = time.monotonic()
     campaign = Campaign()
     folder = Path(tempfile.mkdtemp(prefix="draenei-prove-"))
     server = embedded_postgres.ensure_running(folder / "server")
     try:
         _without_syncing(server)
+        cases = _swept(options, server, folder) if options.sweep else _cases(options)
         _work_off(cases, campaign, server, folder, options)
     finally:
         embedded_postgres.stop(folder / "server")
@@ -121,6 +121,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--points", default="", help="only points that start so, such as publish.")
     parser.add_argument("--store", choices=("folder", "s3", "overwrites"), help="with --fault: over this store")
+    parser.add_argument("--sweep", choices=("lines",), help="kill at executed lines of Load and Publish instead")
+    parser.add_argument("--stride", type=int, default=0, help="with --sweep: every so many lines; default: --kills")
     parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
     parser.add_argument("--keep", action="store_true", help="keep the folder with what the processes said")
     return parser.parse_args(arguments)
@@ -132,6 +134,19 @@ def _cases(options: argparse.Namespace) -> list[Case]:
         cases = [case_of(fault, dice) for fault in options.fault]
         return [Case(c.fault, c.scope, c.state, options.store or c.store) for c in cases]
     return plan(options.seed, options.kills, options.points)
+
+
+def _swept(options: argparse.Namespace, server: embedded_postgres.Server, folder: Path) -> list[Case]:
+    """A kill at every stride-th line of Load and of Publish, from a seeded first one to the last."""
+    cases = []
+    with Arena(server, folder / "counting", 99) as arena:
+        for scope, state in (("load", "empty"), ("publish", "modelled")):
+            number = arena.lines_of(scope, state)
+            stride = options.stride or max(1, 2 * number // options.kills)
+            first = random.Random(options.seed).randint(1, stride)
+            print(f"{scope}: {number} lines, a kill at every {stride}. from the {first}. on", flush=True)
+            cases += [Case(f"{LINE}:{k}:kill", scope, state, "folder") for k in range(first, number + 1, stride)]
+    return cases
 
 
 def _without_syncing(server: embedded_postgres.Server) -> None:

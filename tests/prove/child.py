@@ -20,6 +20,7 @@ from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.sources import contract
 from luigi_tasks.steps import model, session
+from tests.prove import lines
 
 SOURCE = "wallhaven"
 WRONG_PURITY = "wild"
@@ -152,6 +153,7 @@ def _loosen_the_schema(folder: Path) -> None:
 def main() -> int:
     """The scope's exit code; a problem with words of its own is one line."""
     scope, run_id = sys.argv[1:3]
+    lines.arm()
     try:
         return SCOPES[scope](datetime.datetime.strptime(run_id, RUN_ID_FORMAT))
     except PipelineError as problem:

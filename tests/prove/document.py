@@ -50,8 +50,10 @@ def table(registry: Registry, counts: Mapping[str, Count]) -> str:
 
 
 def complaints(registry: Registry, counts: Mapping[str, Count]) -> list[str]:
-    """A sentence for each violation and for each proof that proved nothing; none when every guarantee holds."""
-    return [words for guarantee in registry.guarantees for words in _complaints(guarantee, counts)]
+    """A sentence for each violation, whoever found it, and for each proof that proved nothing; none when all holds."""
+    named = {proof for guarantee in registry.guarantees for proof in guarantee.proofs}
+    others = [words for name, count in counts.items() if name not in named for words in count.violations]
+    return [words for guarantee in registry.guarantees for words in _complaints(guarantee, counts)] + others
 
 
 def _complaints(guarantee: Guarantee, counts: Mapping[str, Count]) -> Iterator[str]:

@@ -111,7 +111,7 @@ def zero_means_complete(moment: Moment) -> list[str]:
 @always("never more requests than the budget in any 60 s, and none that it did not grant")
 def budget_is_kept(moment: Moment) -> list[str]:
     world = moment.world
-    if not world.twin or not world.per_minute:
+    if not world.twin or world.per_minute is None:
         return []
     calls = sorted(call.at for call in world.twin.api_calls())
     most = max(

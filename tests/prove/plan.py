@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from luigi_tasks.domain.faults import POINTS, SIGNALS
 
 ACTIONS = (*SIGNALS, "exception")
-WHOLE_EVERY = 30
+WHOLE_EVERY = 10
 # Where a point is passed, by the longest prefix: (scope, state to begin from, stores).
 FOLDER, ANY, OVERWRITES = ("folder",), ("folder", "s3", "overwrites"), ("overwrites",)
 PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {

@@ -64,5 +64,5 @@ def load(path: Path = FOLDER / "guarantees.toml") -> Registry:
 
 
 def _guarantee(entry: dict[str, Any]) -> Guarantee:
-    listed = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    listed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     return Guarantee(**listed)

@@ -1,0 +1,82 @@
+"""A fast sample of the kill campaign, and that its plan and verdicts can be trusted; `make prove-kills` is all of it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from luigi_tasks.domain.faults import POINTS
+from luigi_tasks.gateways import embedded_postgres
+from tests.prove.arena import STATES, Arena
+from tests.prove.campaign import Campaign
+from tests.prove.cases import Result, run
+from tests.prove.child import SCOPES
+from tests.prove.plan import ACTIONS, Case, case_of, place, plan
+
+
+@pytest.fixture
+def arena(postgres_server: embedded_postgres.Server, tmp_path: Path) -> Iterator[Arena]:
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    with Arena(postgres_server, tmp_path / "arena", number) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("fetch.put.after:2:kill", "load", "empty", "s3"),
+        Case("load.commit.before:1:stop", "load", "empty", "folder"),
+    ],
+    ids=str,
+)
+def test_a_sample_of_the_campaign(arena: Arena, case: Case) -> None:
+    result = run(arena, case)
+    assert result.struck, result.last_words
+    assert result.violations == {}
+    assert len(result.checked) >= 35
+
+
+def test_a_kill_at_a_line_is_one_too(arena: Arena) -> None:
+    result = run(arena, Case("line:300:kill", "migrate", "blank", "folder"))
+    assert (result.struck, result.violations) == (True, {})
+
+
+def test_a_point_that_is_never_passed_fails_the_campaign(arena: Arena, capsys: pytest.CaptureFixture[str]) -> None:
+    campaign = Campaign()
+    campaign.add(run(arena, Case("report.draw.after:1:kill", "migrate", "blank", "folder")))
+    assert campaign.failed
+    assert "NEVER PASSED report.draw.after:1:kill" in capsys.readouterr().out
+
+
+def test_a_violation_fails_the_campaign_and_stands_in_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    campaign = Campaign()
+    broken = Result(case_of("publish.put.after:2:kill", random.Random(1)), struck=True)
+    broken.expect("quiescence", holds=False, words="exit codes [1, 1]")
+    campaign.add(broken)
+    assert campaign.failed
+    assert "VIOLATION quiescence: publish.put.after:2:kill" in capsys.readouterr().out
+    assert "1 kills at 1 points, 1 checks, 1 violations" in campaign.table()
+    (found,) = [row for row in campaign.by_invariant() if row["invariant"] == "quiescence"]
+    assert (found["cases"], found["violations"]) == (1, 1)
+
+
+def test_a_seed_is_a_plan_and_each_point_comes_once_before_any_comes_twice() -> None:
+    assert plan(7, 300) == plan(7, 300) != plan(8, 300)
+    assert {case.point for case in plan(7, len(POINTS))} == POINTS
+    every = plan(7, len(POINTS) * len(ACTIONS))
+    assert len({(case.point, case.action) for case in every}) == len(POINTS) * len(ACTIONS)
+    assert sum(case.scope == "whole" for case in plan(7, 300)) >= 3
+    with pytest.raises(ValueError, match="no crash point"):
+        plan(7, 1, "nowhere")
+
+
+def test_every_point_has_a_place() -> None:
+    for point in POINTS:
+        scope, state, stores = place(point)
+        assert scope in SCOPES
+        assert state in STATES
+        assert stores
