@@ -6,12 +6,16 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, ObjectStore, Put, StoreUnavailable
 from luigi_tasks.gateways.store_probe import Manners, probe
 from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 # A holder of one of the locks here that hangs loses it then; a put that is repeated four times ends before.
 HANGING = "set local idle_in_transaction_session_timeout = '300s'"
@@ -26,7 +30,7 @@ def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectS
         cursor.execute("select result from ops.store_probes where run_key = %s and store = %s", (run_key, address))
         row = cursor.fetchone()
         crash_point("publish.probe.before")
-        manners = Manners(**row[0]) if row else probe(store)
+        manners = Manners(**row[0]) if row else probe(store, _own_name(cursor, run_key))
         cursor.execute(
             "insert into ops.store_probes (run_key, store, result) values (%s, %s, %s) on conflict do nothing",
             (run_key, address, json.dumps(manners.as_dict())),
@@ -34,6 +38,12 @@ def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectS
     crash_point("publish.probe.after")
     safe = manners.conditional and manners.checksums
     return (store if safe else GuardedStore(settings, store, manners)), manners
+
+
+def _own_name(cursor: Cursor, run_key: str) -> str:
+    """A name for the run's probe that no other warehouse on the same store has: it was migrated at another time."""
+    cursor.execute("select md5(min(applied_at)::text || %s) from ops.migrations", (run_key,))
+    return str((cursor.fetchone() or ("",))[0])
 
 
 class GuardedStore:

@@ -48,9 +48,14 @@ class Manners:
         return f"{puts}, {sums}" + ("" if self.removes else ", probe/ not removed (no right to delete)")
 
 
-def probe(store: ObjectStore) -> Manners:
-    """Try the store. Raises StoreError when it loses data, StoreUnavailable when it does not answer."""
-    prefix = f"probe/{uuid.uuid4().hex}"
+def probe(store: ObjectStore, name: str = "") -> Manners:
+    """Try the store. Raises StoreError when it loses data, StoreUnavailable when it does not answer.
+
+    name: of a probe that nobody else makes at the same time; what an earlier, killed one of that name left is removed.
+    """
+    prefix = f"probe/{name}"
+    if not name or not _clear(store, prefix):
+        prefix = f"probe/{uuid.uuid4().hex}"
     try:
         conditional = _creates_once(store, f"{prefix}/twice") and _one_wins(store, f"{prefix}/race")
         checksums = _refuses_wrong_checksum(store, f"{prefix}/checksum")

@@ -88,3 +88,18 @@ def test_a_wrong_checksum_is_refused_by_both(double: Server, tmp_path: Path) -> 
 
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_what_a_killed_probe_left_is_removed_by_the_next_of_its_name(double: Server) -> None:
+    store = double.store()
+    store.create("probe/own/twice", b"", content_type="", sha256=EMPTY, metadata={})
+    store.create("probe/theirs/twice", b"", content_type="", sha256=EMPTY, metadata={})
+    assert probe(store, "own") == Manners(conditional=True, checksums=True)
+    assert list(double.state.versions) == ["probe/theirs/twice"]
+
+
+def test_leftovers_that_may_not_be_deleted_do_not_mislead_the_probe(double: Server) -> None:
+    store = double.store()
+    store.create("probe/own/twice", b"", content_type="", sha256=EMPTY, metadata={})
+    double.state.fault("denied", "DELETE", "probe/", times=99)
+    assert probe(store, "own") == Manners(conditional=True, checksums=True, removes=False)

@@ -123,6 +123,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", choices=("folder", "s3", "overwrites"), help="with --fault: over this store")
     parser.add_argument("--sweep", choices=("lines",), help="kill at executed lines of Load and Publish instead")
     parser.add_argument("--stride", type=int, default=0, help="with --sweep: every so many lines; default: --kills")
+    parser.add_argument("--load", action="store_true", help="with --fault line:k:kill: of Load rather than of Publish")
     parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
     parser.add_argument("--keep", action="store_true", help="keep the folder with what the processes said")
     return parser.parse_args(arguments)
@@ -132,7 +133,8 @@ def _cases(options: argparse.Namespace) -> list[Case]:
     if options.fault:
         dice = random.Random(options.seed)
         cases = [case_of(fault, dice) for fault in options.fault]
-        return [Case(c.fault, c.scope, c.state, options.store or c.store) for c in cases]
+        cases = [Case(c.fault, c.scope, c.state, options.store or c.store) for c in cases]
+        return [Case(c.fault, "load", "empty", c.store) if options.load and c.point == LINE else c for c in cases]
     return plan(options.seed, options.kills, options.points)
 
 

@@ -13,6 +13,7 @@ WHOLE_EVERY = 10
 # Where a point is passed, by the longest prefix: (scope, state to begin from, stores).
 FOLDER, ANY, OVERWRITES = ("folder",), ("folder", "s3", "overwrites"), ("overwrites",)
 PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "line": ("publish", "modelled", FOLDER),
     "fetch": ("load", "empty", ("folder", "s3")),
     "crawl": ("load", "empty", FOLDER),
     "load": ("load", "empty", FOLDER),
@@ -69,8 +70,8 @@ class Case:
 
 def place(point: str) -> tuple[str, str, tuple[str, ...]]:
     """Scope, state and stores of a point."""
-    step, effect, _ = point.split(".")
-    return PLACES.get(f"{step}.{effect}") or PLACES[step]
+    step, _, effect = point.rpartition(".")[0].partition(".")
+    return PLACES.get(f"{step}.{effect}") or PLACES[step or point]
 
 
 def case_of(fault: str, dice: random.Random) -> Case:

@@ -1,4 +1,4 @@
-"""A fast sample of the kill campaign, and that its plan and verdicts can be trusted; `make prove-kills` is all of it."""
+"""A fast sample of the kill campaign, and that its plan and verdicts can be trusted; all of it: `make prove-kills`."""
 
 from __future__ import annotations
 
