@@ -59,6 +59,9 @@ class Settings(SourceSettings):
         24, ge=0, description="pages read below where a crawl may stop, to find what changed deep down"
     )
     wallhaven_sweep_pages: int = Field(3, ge=0, description="pages that every run reads again, in rotation; 0 = none")
+    wallhaven_sweep_rest_hours: float = Field(
+        20, ge=0, description="a rotation begins so long after the listing was last read whole"
+    )
     gone_confirmations: int = Field(3, ge=1, description="answers of 404 after which a wallpaper counts as gone")
     gone_spacing_hours: float = Field(20, ge=0, description="time between two of these answers")
     details_per_run: int = Field(120, ge=0, description="details (tags, uploader) fetched in a run; 0 = none")

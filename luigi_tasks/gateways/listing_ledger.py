@@ -71,19 +71,21 @@ def enter_changes(
     return len(absent)
 
 
-def standing(cursor: Cursor, query_key: str, run_key: str) -> tuple[int, Standing | None]:
-    """The number of the rotation to work at, and where it stands; None: it has not begun."""
+def standing(cursor: Cursor, query_key: str, run_key: str) -> tuple[int, Standing | None, datetime.datetime | None]:
+    """The number of the rotation to work at, where it stands (None: it has not begun), when the last one ended."""
     cursor.execute(
-        "select s.rotation, s.oldest_at, s.oldest_id, s.page, s.total, s.to_end from ops.sweep_slices s"
+        "select s.rotation, s.oldest_at, s.oldest_id, s.page, s.total, s.to_end, s.last_read_at from ops.sweep_slices s"
         " join ops.counted_certificates c using (run_key) where s.query_key = %s and s.run_key <> %s"
         " order by s.rotation desc, s.to_end desc, s.oldest_at limit 1",
         (query_key, run_key),
     )
     row = cursor.fetchone()
     if row is None:
-        return 1, None
-    rotation, oldest_at, oldest_id, page, total, to_end = row
-    return (rotation + 1, None) if to_end else (rotation, Standing(Position(oldest_at, oldest_id), page, total))
+        return 1, None, None
+    rotation, oldest_at, oldest_id, page, total, to_end, last_read_at = row
+    if to_end:
+        return rotation + 1, None, last_read_at
+    return rotation, Standing(Position(oldest_at, oldest_id), page, total), None
 
 
 def enter_slice(cursor: Cursor, run_key: str, query_key: str, one: Slice | None) -> None:

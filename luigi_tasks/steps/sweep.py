@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,11 +36,14 @@ def sweep(fetcher: Fetcher, read: Reader, walk: Walk, certificate: Certificate) 
     if not certificate.complete or not certificate.intervals or not walk.page_size:
         return Swept()
     with fetcher.connection, fetcher.connection.cursor() as cursor:
-        rotation, standing = listing_ledger.standing(cursor, fetcher.run.query.key, fetcher.run.key)
+        rotation, standing, ended_at = listing_ledger.standing(cursor, fetcher.run.query.key, fetcher.run.key)
     top = certificate.intervals[0]
     if top.to_end:
         whole = Slice(rotation, top, walk.deepest, certificate.total_last, certificate.reads, walk.last_moment)
         return Swept(whole)
+    rest = datetime.timedelta(hours=fetcher.settings.wallhaven_sweep_rest_hours)
+    if ended_at and walk.last_moment - ended_at < rest:
+        return Swept()
     if standing is None:
         standing = Standing(top.oldest, walk.deepest, certificate.total_last)
     first_page = standing.page_now(certificate.total_last, walk.page_size)

@@ -75,7 +75,7 @@ def test_after_a_replay_nothing_is_pending_and_no_picture_is_asked_for(
         model.build(asking, run.key, "Model", Silent())
         publish.freeze_step(asking, run.key)
         publish.publish(asking, run.key, collecting.store, Silent())
-    assert twin.image_requests == [], "everything was there"
+    assert twin.image_requests() == [], "everything was there"
 
 
 def test_what_the_object_does_not_say_is_read_and_what_contradicts_itself_is_left(collecting: Collecting) -> None:

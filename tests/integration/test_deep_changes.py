@@ -99,7 +99,7 @@ def test_what_no_total_tells_is_found_by_the_sweep_which_goes_on_from_run_to_run
     collecting: Collecting, twin: Twin
 ) -> None:
     doomed, late = twin.catalogue.ids[200], twin.catalogue.ids[HIDDEN]
-    sweeping = collecting.with_settings(wallhaven_sweep_pages=4)
+    sweeping = collecting.with_settings(wallhaven_sweep_pages=4, wallhaven_sweep_rest_hours=0)
     twin.catalogue.delete(doomed)
     twin.catalogue.rerate(late, "sfw")
     for _ in range(3):
@@ -123,8 +123,13 @@ def test_what_no_total_tells_is_found_by_the_sweep_which_goes_on_from_run_to_run
 
 
 def test_a_sweep_that_gets_no_answer_is_left_to_a_later_run(collecting: Collecting, twin: Twin) -> None:
-    sweeping = collecting.with_settings(wallhaven_sweep_pages=2, http_max_attempts=1)
+    sweeping = collecting.with_settings(wallhaven_sweep_pages=2, wallhaven_sweep_rest_hours=0, http_max_attempts=1)
     twin.faults.add(Fault("status", match="search", status=503, times=None, after=2))
     result = sweeping.collect()
     assert (result["stopped_at"], "sweep_problem" in result) == ("known", True)
     assert sweeping.warehouse.rows("select count(*) from ops.listing_changes where not present") == [(0,)]
+
+
+def test_a_listing_that_was_just_read_whole_is_not_swept(collecting: Collecting) -> None:
+    resting = collecting.with_settings(wallhaven_sweep_pages=4)
+    assert resting.collect()["requests"] == 2

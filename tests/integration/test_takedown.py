@@ -81,6 +81,24 @@ def test_it_is_refused_by_id_even_from_a_frozen_manifest_and_is_not_asked_for(co
     assert collection.found() == []
 
 
+def test_a_lift_lets_it_come_back_by_the_usual_way_and_keeps_the_row(collection: Collection) -> None:
+    take_down(collection, IDS[1])
+    with pytest.raises(SettingsError, match="no takedown of aaaaa2 stands"):
+        takedown.lift(collection.settings(), IDS[2], "she agreed")
+    digest = hashlib.sha256(collection.body(1)).hexdigest()
+    assert takedown.lift(collection.settings(), IDS[1], "she agreed") == [f"bytes {digest}", f"wallpaper {IDS[1]}"]
+    collection.show_again()
+    run_key = collection.collect("2026-11-21T08:00")
+    assert refusals(collection, run_key) == [(IDS[1], "stored", "")]
+    assert collection.store.head(KEYS[1]) is not None
+    assert collection.found() == [], "fsck takes no offence"
+    assert collection.warehouse.rows("select distinct reason, lift_reason, lifted_at is null from ops.tombstones") == [
+        (REASON, "she agreed", False)
+    ]
+    take_down(collection, IDS[1])
+    assert collection.warehouse.rows("select count(*) from ops.tombstones where lifted_at is null") == [(2,)]
+
+
 def test_the_same_bytes_under_another_id_are_refused(collection: Collection) -> None:
     take_down(collection, IDS[1])
     collection.publishing.offer("again0", collection.body(1))

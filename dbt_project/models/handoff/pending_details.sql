@@ -37,13 +37,13 @@ suspicions as (
     union all
     select
         wallhaven_id,
-        finished_at
+        finished_at as suspected_at
     from {{ source('ops', 'uploads') }}
     where outcome = 'gone' and reopened_at is null
     union all
     select
         wallhaven_id,
-        fetched_at
+        fetched_at as suspected_at
     from denials
     where status = 404
 ),

@@ -67,44 +67,63 @@ events as (
     union all
     select
         wallhaven_id,
-        case status when 404 then 'missing' else 'withheld' end,
-        fetched_at,
+        case status when 404 then 'missing' else 'withheld' end as state,
+        fetched_at as state_at,
         run_key,
         page_name,
-        case status when 404 then 'the detail answers 404' end,
-        null,
-        status = 401,
-        (status = 404 and is_spaced)::integer
+        case status when 404 then 'the detail answers 404' end as reason,
+        null as tombstone_id,
+        status = 401 as is_answer,
+        (status = 404 and is_spaced)::integer as denial
     from denials
     union all
     select
         wallhaven_id,
-        'missing',
-        absent_at,
+        'missing' as state,
+        absent_at as state_at,
         run_key,
-        null,
-        'absent from ' || query_key,
-        null,
-        false,
-        0
+        null as page_name,
+        'absent from ' || query_key as reason,
+        null as tombstone_id,
+        false as is_answer,
+        0 as denial
     from absences
 ),
 
 -- What the site shows while a takedown stands changes nothing.
 counted as (
     select events.* from events
-    where not exists (
-        select from takedowns
-        where
-            takedowns.wallhaven_id = events.wallhaven_id
-            and events.state_at > takedowns.taken_down_at
-            and (takedowns.lifted_at is null or events.state_at < takedowns.lifted_at)
-    )
+    where
+        not exists (
+            select from takedowns
+            where
+                takedowns.wallhaven_id = events.wallhaven_id
+                and events.state_at > takedowns.taken_down_at
+                and (takedowns.lifted_at is null or events.state_at < takedowns.lifted_at)
+        )
     union all
-    select wallhaven_id, 'taken_down', taken_down_at, null, null, reason, tombstone_id, true, 0
+    select
+        wallhaven_id,
+        'taken_down' as state,
+        taken_down_at as state_at,
+        null as run_key,
+        null as page_name,
+        reason,
+        tombstone_id,
+        true as is_answer,
+        0 as denial
     from takedowns
     union all
-    select wallhaven_id, 'restored', lifted_at, null, null, lift_reason, tombstone_id, true, 0
+    select
+        wallhaven_id,
+        'restored' as state,
+        lifted_at as state_at,
+        null as run_key,
+        null as page_name,
+        lift_reason as reason,
+        tombstone_id,
+        true as is_answer,
+        0 as denial
     from takedowns
     where lifted_at is not null
 ),
