@@ -1,6 +1,6 @@
 """The graph on one page.
 
-Collect ─ Report ─ Remodel ┬ Publish ─ Freeze ─ Model ─ Load ─ Fetch
+Collect ─ Report ─ Remodel ┬ Derive ─ Publish ─ Freeze ─ Model ─ Load ─ Fetch
                            └ LoadDetails ─ FetchDetails ─ Model
 
 Fetch         search pages of the source → raw zone
@@ -8,6 +8,7 @@ Load          raw zone → raw.* and the ledger
 Model         dbt build: wallpapers and the pending views
 Freeze        pending_uploads → a manifest, the work list of this run
 Publish       download, verify, put once, register
+Derive        measure the stored pictures, make thumbnails and the like, each once
 FetchDetails  tags and uploaders of wallpapers that lack them → raw zone, within the request budget
 LoadDetails   as Load
 Remodel       dbt build again, when uploads or details came in
@@ -26,7 +27,7 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.lifecycle import hold
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import contact_sheet, crawl, fetch, load, model, publish, report, session
+from luigi_tasks.steps import contact_sheet, crawl, derive, fetch, load, model, publish, report, session
 from luigi_tasks.targets import LedgerTarget
 from luigi_tasks.tasks import RunTask
 
@@ -96,6 +97,20 @@ class Publish(RunTask):
         return publish.publish(own, run.key, session.checked_store(own), progress).as_dict()
 
 
+class Derive(RunTask):
+    """Measure the stored pictures, make thumbnails and the like, each once."""
+
+    unit = "pictures"
+
+    def requires(self) -> Publish:
+        """The pictures."""
+        return self.clone(Publish)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Make what the source's pictures lack, also those of earlier runs."""
+        return derive.derive(own, self.source, session.checked_store(own), progress)
+
+
 class FetchDetails(RunTask):
     """Tags and uploaders of wallpapers that lack them → raw zone."""
 
@@ -129,12 +144,12 @@ class Remodel(RunTask):
 
     def requires(self) -> list[RunTask]:
         """What may have changed something since Model."""
-        return [self.clone(Publish), self.clone(LoadDetails)]
+        return [self.clone(Publish), self.clone(Derive), self.clone(LoadDetails)]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Build once more, unless neither an upload's outcome nor a detail came in since Model."""
-        published, loaded = (task.output().result() or {} for task in self.requires())
-        if not published.get("attempts") and not loaded.get("received"):
+        """Build once more, unless no upload's outcome, no fact of a picture and no detail came in since Model."""
+        published, derived, loaded = (task.output().result() or {} for task in self.requires())
+        if not published.get("attempts") and not derived.get("pictures") and not loaded.get("received"):
             return {"skipped": 1}
         return model.build(own, run.key, "Remodel", progress)
 

@@ -85,7 +85,7 @@ def keys(cursor: Cursor, about: Concerned) -> list[str]:
 
 
 def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
-    """Write the tombstones (one that stands keeps its reason); no row counts as stored any more."""
+    """Write the tombstones (one that stands keeps its reason); no row counts as stored or derived any more."""
     for column, values in (("wallhaven_id", about.ids), ("sha256", about.hashes)):
         cursor.executemany(
             f"insert into ops.tombstones ({column}, reason) values (%s, %s) on conflict do nothing",  # noqa: S608
@@ -93,6 +93,8 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
         )
     cursor.execute(FORGET, {"ids": list(about.ids), "hashes": list(about.hashes)})
     cursor.execute("delete from ops.upload_intents where wallhaven_id = any(%s)", (list(about.ids),))
+    cursor.execute("delete from ops.image_metadata where sha256 = any(%s)", (list(about.hashes),))
+    cursor.execute("delete from ops.derivatives where source_sha256 = any(%s)", (list(about.hashes),))
 
 
 def tombstones(cursor: Cursor) -> list[Tombstone]:
