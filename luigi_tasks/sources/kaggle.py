@@ -32,6 +32,8 @@ KEYS = {"styles": "id", "images": "filename"}
 FILES = {"styles.csv": "styles", "images.csv": "images"}
 NUMBERS = frozenset({"id", "year"})
 DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+FILENAME = re.compile(r"[^/\\]{1,200}")
+LARGEST_ID = 2**63 - 1
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -74,8 +76,12 @@ def record_id(record: object) -> str | None:
     """A product's number, or a picture's file name."""
     if not isinstance(record, dict):
         return None
-    found = record["id"] if "id" in record else record.get("filename")
-    return None if isinstance(found, bool | float | list | dict) or not found else str(found)
+    if "filename" in record:
+        found = record["filename"]
+        return found if isinstance(found, str) and FILENAME.fullmatch(found) and found.isprintable() else None
+    found = record.get("id")
+    usable = isinstance(found, int) and not isinstance(found, bool) and 0 < found <= LARGEST_ID
+    return str(found) if usable else None
 
 
 def _cells(line: str) -> list[str]:

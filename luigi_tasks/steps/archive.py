@@ -103,7 +103,8 @@ def store_folder(
 def clean_pictures(settings: Settings, run: Run, store: ObjectStore) -> dict[str, object]:
     """What is known of the dataset's pictures as Parquet in the clean zone: {'facts': rows, 'files': keys}."""
     fields = [Field(name, name, kind) for name, kind in COLUMNS.items()]
-    keys, rows = [], 0
+    keys: list[str] = []
+    rows = 0
     with postgres.transaction(settings) as cursor:
         found = archive_ledger.facts(cursor, run.query.source, f"{run.query.text}/")
         while some := list(itertools.islice(found, FACTS_AT_ONCE)):
