@@ -56,17 +56,24 @@ def fetch_archive(
 
     Returns pages, entries, bytes and sha256 of the archive. Raises SourceError and its kinds.
     """
-    path = Path(at_hand).expanduser().resolve() if at_hand else _downloaded(settings, run, progress)
+    with postgres.transaction(settings) as cursor:
+        known = archive_ledger.archive_of(cursor, run.key)
+    if at_hand:
+        path = Path(at_hand).expanduser().resolve()
+    elif known and _is_there(known):  # this run was killed after its download
+        path = Path(known.path)
+    else:
+        path = _downloaded(settings, run, progress)
     sha256 = sha256_of(path)
     source = _source(run)
     with Archive(path, settings.kaggle_max_entries, settings.kaggle_max_bytes) as archive:
         root = source.root(archive.names)
         opened = OpenedArchive(run.query.text, str(path), path.stat().st_size, sha256, root, len(archive.names))
         tables = [name for name in archive.names if name.startswith(root) and source.entity_of(name[len(root) :])]
+        with postgres.transaction(settings) as cursor:
+            archive_ledger.open_archive(cursor, run.key, opened)
         for name in tables:
             _keep(settings, run, store, opened, archive, archive.entry(name))
-    with postgres.transaction(settings) as cursor:
-        archive_ledger.open_archive(cursor, run.key, opened)
     return {"pages": len(tables), "entries": opened.entries, "bytes": opened.bytes, "sha256": sha256}
 
 
@@ -78,7 +85,7 @@ def store_folder(
         opened = archive_ledger.archive_of(cursor, run.key)
         known = archive_ledger.stored(cursor, run.query.text, folder)
         buried = archive_ledger.tombstoned(cursor)
-    if opened is None or not Path(opened.path).exists() or Path(opened.path).stat().st_size != opened.bytes:
+    if opened is None or not _is_there(opened):
         raise SourceError(
             "the archive of this run is not there any more",
             where=opened.path if opened else run.key,
@@ -165,7 +172,7 @@ def _downloaded(settings: Settings, run: Run, progress: Progress) -> Path:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(SourceUnreachable),
         stop=tenacity.stop_after_attempt(settings.http_max_attempts),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=30),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=30),
         reraise=True,
     )
     try:
@@ -210,6 +217,11 @@ def _keep(
         envelope, _ = envelopes.unpack(store.get(key))
     with postgres.transaction(settings) as cursor:
         page_ledger.enter_page(cursor, envelope, key)
+
+
+def _is_there(opened: OpenedArchive) -> bool:
+    path = Path(opened.path)
+    return path.exists() and path.stat().st_size == opened.bytes
 
 
 def _source(run: Run) -> Archived:

@@ -31,7 +31,7 @@ class Dataset:
 
     def __init__(self, warehouse: Warehouse, body: bytes) -> None:
         self.warehouse = warehouse
-        self.settings = warehouse.settings(kaggle_derivatives="thumbnail,standard,greyscale")
+        self.settings = warehouse.settings(kaggle_derivatives="greyscale")
         self.store = FolderStore(warehouse.home / "objects")
         self.path = warehouse.home / "archive.zip"
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,7 @@ def changed(body: bytes, **other: bytes | None) -> bytes:
 
 
 def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
+    dataset.settings = dataset.warehouse.settings()
     run, told = dataset.collect()
     model.build(dataset.settings, run.key, "Model", Silent(), model.selection("kaggle"))
     rows, originals = dataset.warehouse.rows, pictures(site.archive(PRODUCTS))
@@ -227,7 +228,7 @@ def test_a_takedown_by_hash_removes_the_file_and_all_that_is_made_of_it(dataset:
     digest = hashlib.sha256(body).hexdigest()
     plan = takedown.plan(dataset.settings, dataset.store, digest)
     assert f"datasets/{DATASET}/{name}" in plan.keys
-    assert len(plan.keys) == 5
+    assert len(plan.keys) == 2
     takedown.take_down(dataset.settings, dataset.store, plan, "asked")
     assert dataset.store.head(f"datasets/{DATASET}/{name}") is None
     again = dataset.run()
