@@ -3,8 +3,9 @@
                                                         ┌ Load ──┐
 every source:       Collect ─ Report ─────────── Model ─┤        ├ Fetch
                                                         └ Clean ─┘
-one with pictures:  Collect ─ Report ─ Remodel ┬ Publish ─ Freeze ─ Model ─ Load ─ Fetch
+one with pictures:  Collect ─ Report ─ Remodel ┬ Derive ─ Publish ─ Freeze ─ Model ─ Load ─ Fetch
                                                └ LoadDetails ─ FetchDetails ─ Model
+an archive:         as every source, and Model ─ Derive ─ StoreFolder (one a folder) ─ Fetch
 
 Fetch         responses of the source → raw zone
 Load          raw zone → raw.* and the ledger
@@ -12,6 +13,8 @@ Clean         raw zone → typed Parquet in the clean zone, for entities that sa
 Model         dbt build of the source's models: wallpapers and the pending views …
 Freeze        pending_uploads → a manifest, the work list of this run
 Publish       download, verify, put once, register
+StoreFolder   one folder of the archive → the lake, entry by entry
+Derive        measure the stored pictures, make thumbnails and the like, each once
 FetchDetails  tags and uploaders of wallpapers that lack them → raw zone, within the request budget
 LoadDetails   as Load
 Remodel       dbt build again, when uploads or details came in
@@ -25,6 +28,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 
+import luigi
+
 from luigi_tasks import settings
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -32,7 +37,19 @@ from luigi_tasks.lifecycle import hold
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
-from luigi_tasks.steps import clean, contact_sheet, crawl, fetch, load, model, publish, report, session
+from luigi_tasks.steps import (
+    archive,
+    clean,
+    contact_sheet,
+    crawl,
+    derive,
+    fetch,
+    load,
+    model,
+    publish,
+    report,
+    session,
+)
 from luigi_tasks.targets import LedgerTarget
 from luigi_tasks.tasks import RunTask, in_namespaces
 
@@ -41,9 +58,12 @@ class Fetch(RunTask):
     """Responses of the source → raw zone."""
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Crawl the query, or ask what the source says that a run asks."""
+        """Crawl the query, ask what the source says that a run asks, or open the source's archive."""
+        store = session.guarded_store(own, run)
+        if self.is_archive:
+            return archive.fetch_archive(own, run, self.archive, store, progress)
         fetching = crawl.crawl if self.has_pictures else fetch.fetch_requests
-        return fetching(own, run, session.guarded_store(own, run), progress)
+        return fetching(own, run, store, progress)
 
 
 class Load(RunTask):
@@ -77,8 +97,9 @@ class Model(RunTask):
     unit = "nodes"
 
     def requires(self) -> list[RunTask]:
-        """The records, in the warehouse and, if it has a part of the source's, in the clean zone."""
-        return [self.clone(Load), *([self.clone(Clean)] if clean_entities(CATALOGUE[self.source]) else [])]
+        """The records, in the warehouse and, if the source has some there, in the clean zone; an archive's pictures."""
+        cleaned = [self.clone(Clean)] if clean_entities(CATALOGUE[self.source]) else []
+        return [self.clone(Load), *cleaned, *([self.clone(Derive)] if self.is_archive else [])]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Build and test the source's models."""
@@ -116,6 +137,44 @@ class Publish(RunTask):
         return publish.publish(own, run.key, session.checked_store(own), progress).as_dict()
 
 
+class StoreFolder(RunTask):
+    """One folder of an archive → the lake."""
+
+    folder = luigi.Parameter(description="below the dataset's root, such as images")
+    unit = "files"
+
+    def requires(self) -> RunTask:
+        """The archive."""
+        return self.clone(Fetch)
+
+    @property
+    def step(self) -> str:
+        """One a folder."""
+        return f"StoreFolder {self.folder}"
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Put what is not there yet, entry by entry."""
+        return archive.store_folder(own, run, self.folder, session.checked_store(own), progress)
+
+
+class Derive(RunTask):
+    """Measure the stored pictures, make thumbnails and the like, each once."""
+
+    unit = "pictures"
+
+    def requires(self) -> list[RunTask]:
+        """The pictures."""
+        if self.is_archive:
+            return [self.clone(StoreFolder, folder=folder) for folder in settings.load().kaggle_folders]
+        return [self.clone(Publish)]
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Make what the source's pictures lack, also those of earlier runs; an archive's facts as Parquet, too."""
+        store = session.checked_store(own)
+        result = derive.derive(own, self.source, store, progress)
+        return result | (archive.clean_pictures(own, run, store) if self.is_archive else {})
+
+
 class FetchDetails(RunTask):
     """Tags and uploaders of wallpapers that lack them → raw zone."""
 
@@ -149,12 +208,12 @@ class Remodel(RunTask):
 
     def requires(self) -> list[RunTask]:
         """What may have changed something since Model."""
-        return [self.clone(Publish), self.clone(LoadDetails)]
+        return [self.clone(Publish), self.clone(Derive), self.clone(LoadDetails)]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Build once more, unless neither an upload's outcome nor a detail came in since Model."""
-        published, loaded = (task.output().result() or {} for task in self.requires())
-        if not published.get("attempts") and not loaded.get("received"):
+        """Build once more, unless no upload's outcome, no fact of a picture and no detail came in since Model."""
+        published, derived, loaded = (task.output().result() or {} for task in self.requires())
+        if not published.get("attempts") and not derived.get("pictures") and not loaded.get("received"):
             return {"skipped": 1}
         return model.build(own, run.key, "Remodel", progress, model.selection(self.source))
 
@@ -206,4 +265,5 @@ class Collect(RunTask):
         """Nothing is left to do: the graph did it."""
 
 
-in_namespaces([Fetch, Load, Clean, Model, Freeze, Publish, FetchDetails, LoadDetails, Remodel, Report, Collect])
+in_namespaces([Fetch, Load, Clean, Model, Freeze, Publish, StoreFolder, Derive])
+in_namespaces([FetchDetails, LoadDetails, Remodel, Report, Collect])

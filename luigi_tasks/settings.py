@@ -28,6 +28,9 @@ from luigi_tasks import secret_sources
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.source_settings import ApiUrl, SourceSettings
 
+OPERATIONS = ("thumbnail", "standard", "greyscale")
+LARGEST_SIDE = 16_000  # WebP's limit is 16,383
+
 
 class Settings(SourceSettings):
     """Every setting, under the name a user types. Sizes are bytes, times are seconds."""
@@ -93,6 +96,25 @@ class Settings(SourceSettings):
     image_decode_seconds: int = Field(60, ge=1, description="CPU time to decode one picture; thrice that by the clock")
     image_mismatch: str = Field("flag", description="flag or refuse a whole picture that disagrees with its record")
 
+    # what is made of the pictures
+    derivatives: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("thumbnail",), description="of every stored picture: thumbnail standard greyscale, comma list; none = nothing"
+    )
+    kaggle_derivatives: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("thumbnail", "standard", "greyscale"), description="the same for the pictures of a Kaggle dataset"
+    )
+    thumbnail_sizes: Annotated[tuple[int, ...], NoDecode] = Field(
+        (320, 1280), description="longest sides of the thumbnails in pixels, comma list"
+    )
+    thumbnail_quality: int = Field(80, ge=1, le=100, description="of the thumbnails, which are WebP")
+    standard_size: str = Field("512x512", description="frame of the standardised copies in pixels; original keeps it")
+    standard_fit: str = Field("pad", description="inside cover pad stretch: how a picture comes into the frame")
+    standard_mode: str = Field("RGB", description="RGB or L (greyscale)")
+    standard_format: str = Field("jpeg", description="jpeg png webp")
+    standard_quality: int = Field(90, ge=1, le=100, description="means nothing to png")
+    greyscale_format: str = Field("jpeg", description="jpeg png webp; greyscale copies are as large as the picture")
+    greyscale_quality: int = Field(90, ge=1, le=100, description="means nothing to png")
+
     # the stores
     draenei_home: Path = Field(Path("var"), description="everything that the embedded default writes")
     bucket_name: str | None = Field(None, description="set: S3 bucket; unset: folder DRAENEI_HOME/objects")
@@ -129,6 +151,46 @@ class Settings(SourceSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("derivatives", "kaggle_derivatives", mode="before")
+    @classmethod
+    def _operations(cls, value: Any) -> Any:
+        named = value.split(",") if isinstance(value, str) else value
+        names = tuple(part.strip().lower() for part in named if part.strip())
+        return () if names == ("none",) else tuple(_one_of(name, OPERATIONS) for name in dict.fromkeys(names))
+
+    @field_validator("thumbnail_sizes", mode="before")
+    @classmethod
+    def _sides(cls, value: Any) -> Any:
+        sides = [int(side) for side in value.split(",")] if isinstance(value, str) else value
+        if not all(1 <= side <= LARGEST_SIDE for side in sides):
+            raise ValueError(f"must be sides from 1 to {LARGEST_SIDE}")
+        return tuple(sorted(set(sides)))
+
+    @field_validator("standard_size")
+    @classmethod
+    def _frame(cls, value: str) -> str:
+        sides = value.split("x")
+        if value != "original" and not (
+            len(sides) == 2 and all(side.isdecimal() and 1 <= int(side) <= LARGEST_SIDE for side in sides)
+        ):
+            raise ValueError(f"must be WIDTHxHEIGHT with sides from 1 to {LARGEST_SIDE}, or original")
+        return value
+
+    @field_validator("standard_fit")
+    @classmethod
+    def _fit(cls, value: str) -> str:
+        return _one_of(value, ("inside", "cover", "pad", "stretch"))
+
+    @field_validator("standard_mode")
+    @classmethod
+    def _mode(cls, value: str) -> str:
+        return _one_of(value, ("RGB", "L"))
+
+    @field_validator("standard_format", "greyscale_format")
+    @classmethod
+    def _format(cls, value: str) -> str:
+        return _one_of(value, ("jpeg", "png", "webp"))
+
     @field_validator("draenei_home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -161,6 +223,14 @@ class Settings(SourceSettings):
     def s3_endpoint(self) -> str | None:
         """The S3 endpoint under either of its names."""
         return self.s3_endpoint_url or self.aws_endpoint_url_s3
+
+    @property
+    def standard_frame(self) -> tuple[int, int] | None:
+        """STANDARD_SIZE as width and height in pixels, None for the picture's own."""
+        if self.standard_size == "original":
+            return None
+        width, height = self.standard_size.split("x")
+        return int(width), int(height)
 
     @property
     def embedded(self) -> bool:

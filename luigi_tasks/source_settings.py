@@ -11,10 +11,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode
 
 
 def _checked_address(value: str) -> str:
@@ -47,5 +48,33 @@ class RandomuserSettings(BaseSettings):
     randomuser_results: int = Field(10, ge=1, le=5000, description="people in a run, which is one minute")
 
 
-class SourceSettings(JsonplaceholderSettings, RandomuserSettings):
+class KaggleSettings(BaseSettings):
+    """Datasets of Kaggle."""
+
+    kaggle_api_url: ApiUrl = Field("https://www.kaggle.com/api/v1", description="the API, or a local twin's address")
+    kaggle_rate_per_minute: int = Field(30, ge=1, description="API calls in any 60 s, over all processes")
+    kaggle_query: str = Field(
+        "paramaggarwal/fashion-product-images-small", description="owner/name when --dataset is not given"
+    )
+    kaggle_username: str | None = Field(None, description="with KAGGLE_KEY; unset: kaggle.json of KAGGLE_CONFIG_DIR")
+    kaggle_key: SecretStr | None = Field(None, description="the user's API token")
+    kaggle_config_dir: Path = Field(Path("~/.kaggle"), description="where Kaggle's own kaggle.json is")
+    kaggle_file_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("storage.googleapis.com",), description="host[:port], comma list; an archive comes from no other host"
+    )
+    kaggle_folders: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("images",), description="folders of pictures below the dataset's root, comma list; one task each"
+    )
+    kaggle_max_entries: int = Field(1_000_000, ge=1, description="an archive with more entries is refused")
+    kaggle_max_bytes: int = Field(64 << 30, ge=1, description="an archive that unpacks to more is refused")
+
+    @field_validator("kaggle_file_hosts", "kaggle_folders", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().strip("/") for part in value.split(",") if part.strip())
+        return value
+
+
+class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings):
     """The settings of every source but Wallhaven, whose stand in `settings.Settings`."""

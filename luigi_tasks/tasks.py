@@ -23,7 +23,7 @@ from luigi_tasks.domain.run import RUN_ID_FORMAT, Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing
+from luigi_tasks.sources.contract import Archived, Listing
 from luigi_tasks.steps import access
 from luigi_tasks.targets import LedgerTarget
 
@@ -56,18 +56,25 @@ class RunTask(luigi.Task):
 
     source = luigi.ChoiceParameter(default="wallhaven", choices=sorted(CATALOGUE), description="what to collect from")
     query = luigi.Parameter(default="", description="what to ask; default: the setting WALLHAVEN_QUERY …")
+    dataset = luigi.Parameter(default="", description="of Kaggle: owner/name; the same as --query")
+    archive = luigi.Parameter(default="", description="a zip to take instead of the download", significant=False)
     run_id = MinuteParameter(default=this_minute(), description="logical time in UTC, such as 2026-11-21T07:00")
     unit = "pages"
 
     @property
     def collected_run(self) -> Run:
         """The run that the parameters and the settings name. Raises SettingsError for a bad filter."""
-        return Run.at(access.query(settings.load(), self.source, self.query), self.run_id)
+        return Run.at(access.query(settings.load(), self.source, self.dataset or self.query), self.run_id)
 
     @property
     def has_pictures(self) -> bool:
         """True for a source that is crawled and has pictures; it decides which steps a run has."""
         return isinstance(CATALOGUE[self.source], Listing)
+
+    @property
+    def is_archive(self) -> bool:
+        """True for a source that comes as one zip of tables and pictures."""
+        return isinstance(CATALOGUE[self.source], Archived)
 
     def output(self) -> LedgerTarget:
         """The row of ops.steps that says the task is complete."""

@@ -25,6 +25,7 @@ PORT = 18450
 def main() -> int:
     """Run the command; its exit code, or 1 when it cannot be started."""
     options = _options()
+    from twin import kaggle
     from twin.demo import demo_catalogue, demo_faults
 
     catalogue = demo_catalogue(small=options.small)
@@ -36,6 +37,12 @@ def main() -> int:
             "WALLHAVEN_API_URL": twin.api_url,
             "WALLHAVEN_IMAGE_HOSTS": twin.image_host,
             "WALLHAVEN_RATE_PER_MINUTE": str(RATE_PER_MINUTE),
+        }
+        environment |= {
+            "KAGGLE_FILE_HOSTS": twin.image_host,
+            "KAGGLE_QUERY": kaggle.DATASET,
+            "KAGGLE_USERNAME": kaggle.USER,
+            "KAGGLE_KEY": kaggle.KEY,
         }
         environment |= {f"{name.upper()}_API_URL": twin.site_url(name) for name in twin.sites}
         return subprocess.run(options.command, env=environment, check=False).returncode

@@ -35,6 +35,7 @@ def answer(sites: Mapping[str, Site], request: Request) -> Response:
 def demo_sites() -> list[Site]:
     """Every site there is, as the demo has them."""
     from twin.jsonplaceholder import Jsonplaceholder
+    from twin.kaggle import Kaggle
     from twin.randomuser import Randomuser
 
-    return [Jsonplaceholder(), Randomuser()]
+    return [Jsonplaceholder(), Kaggle(), Randomuser()]

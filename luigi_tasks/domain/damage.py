@@ -38,6 +38,8 @@ class Damage(StrEnum):
     temporary_leftover       bytes that a killed writer left behind
     raw_page_without_object  a page of the ledger has no object
     raw_object_without_row   a raw object of a settled run that the ledger does not know
+    derivative_without_object  a derivative that the ledger says was made has no object
+    wrong_derivative         a derivative is not what was made: its length, or (deep) its bytes
 
     Told by reading every byte (deep):
     unreadable_object        the store does not give the object's bytes
@@ -64,6 +66,8 @@ class Damage(StrEnum):
     TEMPORARY_LEFTOVER = "temporary_leftover"
     RAW_PAGE_WITHOUT_OBJECT = "raw_page_without_object"
     RAW_OBJECT_WITHOUT_ROW = "raw_object_without_row"
+    DERIVATIVE_WITHOUT_OBJECT = "derivative_without_object"
+    WRONG_DERIVATIVE = "wrong_derivative"
     UNREADABLE_OBJECT = "unreadable_object"
     WRONG_BYTES = "wrong_bytes"
     WRONG_METADATA_SHA256 = "wrong_metadata_sha256"
@@ -98,6 +102,15 @@ class RawPage:
     object_key: str
     body_sha256: str
     lost: bool
+
+
+@dataclass(frozen=True)
+class DerivativeRow:
+    """A row of ops.derivatives that was made. sha256, bytes: of the derivative itself."""
+
+    object_key: str
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,7 @@ class Checked:
     objects: int = 0
     rows: int = 0
     pages: int = 0
+    derivatives: int = 0
     bytes_read: int = 0
     unfinished: int = 0
     lost_pages: int = 0

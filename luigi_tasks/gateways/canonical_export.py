@@ -131,6 +131,11 @@ OF_SOURCE = {
     "jsonplaceholder": _records(
         "jsonplaceholder", JSONPLACEHOLDER, [f"jsonplaceholder_{entity}" for entity in JSONPLACEHOLDER]
     ),
+    # What became of the files is a ledger of the lake, as ops.uploads is, and no response's.
+    "kaggle": (
+        *_records("kaggle", ("styles", "images"), ()),
+        Table("draenei_content.kaggle_products", ("dataset", "id")),
+    ),
 }
 
 

@@ -29,26 +29,32 @@ from luigi_tasks.settings import Settings
 
 CHILD = "luigi_tasks.steps.decoder"
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = struct.Struct(">QB")
+HEAD = struct.Struct(">QBI")
 TYPES = {"image/jpeg": 0, "image/png": 1}
 START_SECONDS = 60.0
 # By the clock, for each second of CPU time: a busy machine is no fault of the picture.
 PATIENCE = 3
 LONGEST_ANSWER = 4096
+# Of one picture; a child that says more is not believed.
+LARGEST_PARTS = 1 << 30
 Room = Callable[[int], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """For one picture. max_pixels: width times height; max_bytes: of the body; cpu_seconds: whole ones, at least 1."""
+    """For one picture. max_pixels: width times height; max_bytes: of the body; cpu_seconds: whole ones, at least 1.
+
+    extra: bytes a pixel for what is made of the picture, beyond its decode.
+    """
 
     max_pixels: int
     max_bytes: int
     cpu_seconds: int
+    extra: int = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> DecodingLimits:
-        return cls(settings.image_max_pixels, settings.image_max_bytes, settings.image_decode_seconds)
+    def of(cls, settings: Settings, extra: int = 0) -> DecodingLimits:
+        return cls(settings.image_max_pixels, settings.image_max_bytes, settings.image_decode_seconds, extra)
 
 
 class Decoders:
@@ -77,19 +83,30 @@ class Decoders:
         Raises PictureError: corrupt for what does not decode within the limits or takes its decoder down, refused for
         more than max_pixels; PipelineError when no child starts.
         """
+        answer, _ = self._ask(body, file_type, room)
+        return _size_of(answer)
+
+    def make(self, body: bytes | bytearray, file_type: str, room: Room, order: bytes) -> list[bytes]:
+        """The parts that an order (steps/orders.py) asks for. Raises as decode does."""
+        answer, parts = self._ask(body, file_type, room, order)
+        _size_of(answer)
+        return parts
+
+    def _ask(
+        self, body: bytes | bytearray, file_type: str, room: Room, order: bytes = b""
+    ) -> tuple[dict[str, Any], list[bytes]]:
         child = self._slots.get()
         try:
             if child and not child.alive:
                 child.end()
                 child = None
             child = child or _Child(self._limits)
-            answer = child.ask(body, file_type, room)
+            return child.ask(body, file_type, room, order)
         except BaseException:
             child = None  # it has ended, by itself or by our hand
             raise
         finally:
             self._slots.put(child)
-        return _size_of(answer)
 
 
 class _Child:
@@ -97,7 +114,7 @@ class _Child:
 
     def __init__(self, limits: DecodingLimits) -> None:
         self._seconds = float(PATIENCE * limits.cpu_seconds)
-        arguments = [str(limits.max_pixels), str(limits.max_bytes), str(limits.cpu_seconds)]
+        arguments = [str(limit) for limit in (limits.max_pixels, limits.max_bytes, limits.cpu_seconds, limits.extra)]
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -124,19 +141,26 @@ class _Child:
         """False when something ended it while it was waiting."""
         return self._process.poll() is None
 
-    def ask(self, body: bytes | bytearray, file_type: str, room: Room) -> dict[str, Any]:
-        """Its last word on a picture. Raises PictureError when there is none; then, and on any error, it is ended."""
+    def ask(
+        self, body: bytes | bytearray, file_type: str, room: Room, order: bytes
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Its last word on a picture, and the parts ordered.
+
+        Raises PictureError when there is no word; then, and on any error, it is ended.
+        """
         try:
             deadline = time.monotonic() + self._seconds
-            self._tell(HEAD.pack(len(body), TYPES[file_type]), deadline)
+            self._tell(HEAD.pack(len(body), TYPES[file_type], len(order)), deadline)
             self._tell(body, deadline)
+            self._tell(order, deadline)
             answer = self._hear(deadline)
             if "bytes" not in answer:
-                return answer
+                return answer, []
             with room(int(answer["bytes"])):
                 deadline = time.monotonic() + self._seconds
                 self._tell(b"G", deadline)
-                return self._hear(deadline)
+                answer = self._hear(deadline)
+                return answer, [self._part(length, deadline) for length in _lengths(answer)]
         except TimeoutError:
             self.end()
             raise PictureError(Outcome.CORRUPT, "does not decode: over IMAGE_DECODE_SECONDS") from None
@@ -161,11 +185,24 @@ class _Child:
         self._socket.settimeout(_left(deadline))
         self._socket.sendall(words)
 
+    def _part(self, length: int, deadline: float) -> bytes:
+        part = bytearray(length)
+        view, position = memoryview(part), 0
+        while position < length:
+            self._socket.settimeout(_left(deadline))
+            received = self._socket.recv_into(view[position:])
+            if not received:
+                raise ConnectionResetError
+            position += received
+        return bytes(part)
+
     def _hear(self, deadline: float) -> dict[str, Any]:
         line = bytearray()
         while not line.endswith(b"\n"):
             self._socket.settimeout(_left(deadline))
-            part = self._socket.recv(LONGEST_ANSWER)
+            seen = self._socket.recv(LONGEST_ANSWER, socket.MSG_PEEK)
+            # Behind the line there may be parts.
+            part = self._socket.recv(seen.find(b"\n") + 1 or len(seen))
             if not part:
                 raise ConnectionResetError
             line += part
@@ -173,6 +210,13 @@ class _Child:
                 raise ValueError
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def _lengths(answer: dict[str, Any]) -> list[int]:
+    lengths = [int(length) for length in answer.get("parts", [])]
+    if sum(lengths) > LARGEST_PARTS or min(lengths, default=0) < 0:
+        raise ValueError
+    return lengths
 
 
 def usable_cores() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.damage import RawPage, StoredRow
+from luigi_tasks.domain.damage import DerivativeRow, RawPage, StoredRow
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -81,6 +81,18 @@ def raw_pages(cursor: Cursor) -> Iterator[RawPage]:
     cursor.execute(PAGES)
     while rows := cursor.fetchmany(FETCHED_AT_ONCE):
         yield from (RawPage(*row) for row in rows)
+
+
+def derivative_rows(cursor: Cursor) -> Iterator[DerivativeRow]:
+    """Every derivative that was made."""
+    cursor.execute("select object_key, sha256, bytes from ops.derivatives where status = 'made' order by object_key")
+    while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+        yield from (DerivativeRow(*row) for row in rows)
+
+
+def forget_derivative(cursor: Cursor, key: str) -> None:
+    """It is not made any more: the next Derive makes it."""
+    cursor.execute("delete from ops.derivatives where object_key = %s", (key,))
 
 
 def claims(cursor: Cursor) -> Claims:

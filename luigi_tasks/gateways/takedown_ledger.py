@@ -44,6 +44,10 @@ inner join ops.uploads as u on r.object_key = u.s3_key
 where r.aside_key is not null and (u.wallhaven_id = any(%(ids)s) or u.sha256 = any(%(hashes)s))
 order by 1
 """
+FILES = """
+select object_key, sha256 from ops.archive_entries where object_key is not null and sha256 = any(%s) order by 1
+"""
+FORGET_FILES = "update ops.archive_entries set lost_at = coalesce(lost_at, now()) where sha256 = any(%s)"
 FORGET = """
 update ops.uploads set
     lost_at = case when outcome = 'stored' then coalesce(lost_at, now()) end,
@@ -87,8 +91,14 @@ def keys(cursor: Cursor, about: Concerned) -> list[str]:
     return [key for (key,) in cursor.fetchall()]
 
 
+def files(cursor: Cursor, about: Concerned) -> dict[str, str]:
+    """Keys of files of archives with such bytes; what each should hash to."""
+    cursor.execute(FILES, (list(about.hashes),))
+    return dict(cursor.fetchall())
+
+
 def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
-    """Write the tombstones (one that stands keeps its reason); no row counts as stored any more."""
+    """Write the tombstones (one that stands keeps its reason); no row counts as stored or derived any more."""
     for column, values in (("wallhaven_id", about.ids), ("sha256", about.hashes)):
         cursor.executemany(
             f"insert into ops.tombstones ({column}, reason) values (%s, %s) on conflict do nothing",  # noqa: S608
@@ -96,6 +106,9 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
         )
     cursor.execute(FORGET, {"ids": list(about.ids), "hashes": list(about.hashes)})
     cursor.execute("delete from ops.upload_intents where wallhaven_id = any(%s)", (list(about.ids),))
+    cursor.execute(FORGET_FILES, (list(about.hashes),))
+    cursor.execute("delete from ops.image_metadata where sha256 = any(%s)", (list(about.hashes),))
+    cursor.execute("delete from ops.derivatives where source_sha256 = any(%s)", (list(about.hashes),))
 
 
 def lift(cursor: Cursor, about: Concerned, reason: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from luigi_tasks.sources import jsonplaceholder, randomuser, wallhaven
+from luigi_tasks.sources import jsonplaceholder, kaggle, randomuser, wallhaven
 from luigi_tasks.sources.contract import Source
 
 CATALOGUE: dict[str, Source] = {
     wallhaven.NAME: wallhaven,
     jsonplaceholder.NAME: jsonplaceholder,
     randomuser.NAME: randomuser,
+    kaggle.NAME: kaggle,
 }

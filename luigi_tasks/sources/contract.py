@@ -6,7 +6,8 @@ What it offers beside them decides which steps its runs have:
 Personal    its records are about people: secrets are redacted before a response is kept, and one may be erased
 Requested   it knows every request of a run beforehand:  Fetch → Load (and Clean) → Model → Report
 Listing     its search is crawled page by page, with a certificate of what was read, and it has pictures:
-            Freeze and Publish, FetchDetails and LoadDetails, Remodel come in between
+            Freeze and Publish, Derive, FetchDetails and LoadDetails, Remodel come in between
+Archived    it is one zip of tables and pictures: Fetch takes the tables out as pages, StoreFolder the pictures
 """
 
 from __future__ import annotations
@@ -139,6 +140,17 @@ class Personal(Source, Protocol):
 
     def erase(self, body: bytes, record_ids: Collection[str]) -> bytes:
         """A body without these people; unchanged when none of them is in it. Raises SourceError when it is no JSON."""
+
+
+@runtime_checkable
+class Archived(Source, Protocol):
+    """A source that comes as one zip."""
+
+    def root(self, names: Sequence[str]) -> str:
+        """The folder of the archive that is the dataset's, '' or ending in '/'. Raises SourceError when none is."""
+
+    def entity_of(self, name: str) -> str | None:
+        """Which entity's table a file below the root is, None when it is none."""
 
 
 def collected_entities(source: Source) -> tuple[str, ...]:

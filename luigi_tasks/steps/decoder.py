@@ -1,8 +1,10 @@
-"""The process in which a picture of unknown intent is decoded: python -m luigi_tasks.steps.decoder, a child of Publish.
+"""The process in which a picture of unknown intent is decoded: python -m luigi_tasks.steps.decoder, a child
+of Publish and of Derive.
 
-It talks over the socket that is its standard input, in turns: `ready`; a head (bytes of the body, its type) and the
-body; what the header says; `G` once there is memory for the pixels; what became of them. It holds no secret, opens no
-file or connection once it is ready, writes none, and is given the CPU time and memory of one picture at a time.
+It talks over the socket that is its standard input, in turns: `ready`; a head (bytes of the body, its type, bytes of
+the order), the body and the order; what the header says; `G` once there is memory for the pixels; what became of them,
+and the parts that were ordered, if any (steps/orders.py). It holds no secret, opens no file or connection once it is
+ready, writes none, and is given the CPU time and memory of one picture at a time.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from typing import Any
 # Imported by Pillow in the midst of a picture otherwise, when no file can be opened any more.
 from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
+from luigi_tasks.steps import orders
 from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture
 from luigi_tasks.steps.flow import give_back_freed_memory
 
-HEAD = struct.Struct(">QB")
+HEAD = struct.Struct(">QBI")
 TYPES = (JPEG, PNG)
 # Pillow's 4 bytes, and libjpeg's 2 for each of up to 4 coefficients of a picture in several scans.
 BYTES_PER_PIXEL = 12
@@ -36,26 +39,29 @@ SLACK_BYTES = 64 << 20
 
 
 class Allowance:
-    """What one picture may take; set anew for each, never above what the arguments of the process allow."""
+    """What one picture may take; set anew for each, never above what the arguments of the process allow.
 
-    def __init__(self, max_pixels: int, max_bytes: int, cpu_seconds: int) -> None:
-        self.max_pixels, self.cpu_seconds = max_pixels, cpu_seconds
+    extra: bytes a pixel for what is made of it, beyond its decode.
+    """
+
+    def __init__(self, max_pixels: int, max_bytes: int, cpu_seconds: int, extra: int = 0) -> None:
+        self.max_pixels, self.cpu_seconds, self.extra = max_pixels, cpu_seconds, extra
         self._base = _address_space()
-        self._hard = self._base + _room(max_bytes, max_pixels)
+        self._hard = self._base + _room(max_bytes, max_pixels, extra)
         _limit_memory(self._hard, self._hard)
         for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
             resource.setrlimit(what, (0, 0))
 
     def renew(self, body_bytes: int, pixels: int) -> None:
         """Memory for so much, and CPU time from now on."""
-        _limit_memory(min(self._hard, self._base + _room(body_bytes, pixels)), self._hard)
+        _limit_memory(min(self._hard, self._base + _room(body_bytes, pixels, self.extra)), self._hard)
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = int(used.ru_utime + used.ru_stime) + 1 + self.cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _room(body_bytes: int, pixels: int) -> int:
-    return COPIES_OF_THE_BODY * body_bytes + BYTES_PER_PIXEL * pixels + SLACK_BYTES
+def _room(body_bytes: int, pixels: int, extra: int) -> int:
+    return COPIES_OF_THE_BODY * body_bytes + (BYTES_PER_PIXEL + extra) * pixels + SLACK_BYTES
 
 
 def _address_space() -> int:
@@ -70,33 +76,43 @@ def _limit_memory(soft: int, hard: int) -> None:
 
 
 def main() -> None:
-    """Serve until the parent hangs up. Arguments: MAX_PIXELS MAX_BYTES CPU_SECONDS, for each picture."""
+    """Serve until the parent hangs up. Arguments: MAX_PIXELS MAX_BYTES CPU_SECONDS [EXTRA], for each picture."""
     connection = socket.socket(fileno=0)
     give_back_freed_memory()
-    allowance = Allowance(*(int(argument) for argument in sys.argv[1:4]))
+    allowance = Allowance(*(int(argument) for argument in sys.argv[1:5]))
     _say(connection, ready=os.getpid())
     with contextlib.suppress(ConnectionError):
         while head := _read(connection, HEAD.size):
-            length, kind = HEAD.unpack(head)
+            length, kind, ordered = HEAD.unpack(head)
             allowance.renew(length, 0)
-            _say(connection, **_decode(connection, allowance, _read(connection, length), TYPES[kind]))
+            body, order = _read(connection, length), _read(connection, ordered)
+            words, parts = _decode(connection, allowance, body, TYPES[kind], order)
+            _say(connection, **words)
+            for part in parts:
+                connection.sendall(part)
 
 
-def _decode(connection: socket.socket, allowance: Allowance, body: bytearray, file_type: str) -> dict[str, Any]:
+def _decode(
+    connection: socket.socket, allowance: Allowance, body: bytearray, file_type: str, order: bytearray
+) -> tuple[dict[str, Any], list[bytes]]:
     try:
         with open_picture(body, file_type) as picture:
             width, height = picture.size
             if width * height > allowance.max_pixels:
-                return {"too_many_pixels": width * height}
-            _say(connection, width=width, height=height, bytes=decoded_bytes(picture))
+                return {"too_many_pixels": width * height}, []
+            _say(
+                connection, width=width, height=height, bytes=decoded_bytes(picture) + allowance.extra * width * height
+            )
             if not _read(connection, 1):
-                return {}
+                return {}, []
             allowance.renew(len(body), width * height)
             with _ended_by_hang_up(connection):
-                picture.load()
-            return {"width": width, "height": height}
+                parts = orders.perform(body, order) if order else []
+                if not order:
+                    picture.load()
+            return {"width": width, "height": height, "parts": [len(part) for part in parts]}, parts
     except DECODER_ERRORS as problem:
-        return {"corrupt": type(problem).__name__}
+        return {"corrupt": type(problem).__name__}, []
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectStore
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps.fsck_derivatives import DerivativeCheck
 from luigi_tasks.steps.fsck_pictures import PictureCheck
 from luigi_tasks.steps.fsck_raw import RawCheck
 from luigi_tasks.steps.rehash import Reader
@@ -31,16 +32,20 @@ def fsck(settings: Settings, store: ObjectStore, part: Part, *, deep: bool, prog
         claims = fsck_ledger.claims(cursor)
         pictures = PictureCheck(store, part, heads, claims, checked)
         raw = RawCheck(store, part, heads, claims, checked)
+        derivatives = DerivativeCheck(store, part, heads, checked)
         for row in fsck_ledger.stored_rows(cursor):
             pictures.take(row)
         for page in fsck_ledger.raw_pages(cursor):
             raw.take(page)
+        for derivative in fsck_ledger.derivative_rows(cursor):
+            derivatives.take(derivative)
     pictures.judge()
     raw.judge()
     if deep:
         reader = Reader(settings, store, checked, progress)
         reader.read(pictures.to_read(), pictures.judge_bytes)
         reader.read(raw.to_read(), raw.judge_bytes)
+        reader.read(derivatives.to_read(), derivatives.judge_bytes)
     checked.findings.sort(key=lambda finding: (finding.key, finding.damage))
     return checked
 

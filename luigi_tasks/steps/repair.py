@@ -165,6 +165,12 @@ class Repairer:
         self._store.check()
         return "mended", "swept, as every run does"
 
+    def _derivative(self, finding: Finding) -> tuple[str, str]:
+        aside = self._move(finding, "mended")
+        with postgres.transaction(self._settings) as cursor:
+            fsck_ledger.forget_derivative(cursor, finding.key)
+        return "mended", f"the next Collect makes it{aside}"
+
     def _buried_row(self, finding: Finding) -> tuple[str, str]:
         assert finding.row, "this damage is a row's"
         self._lose(finding.row)
@@ -221,6 +227,8 @@ class Repairer:
         Damage.TEMPORARY_LEFTOVER: _leftover,
         Damage.RAW_PAGE_WITHOUT_OBJECT: _raw,
         Damage.RAW_OBJECT_WITHOUT_ROW: _orphan,
+        Damage.DERIVATIVE_WITHOUT_OBJECT: _derivative,
+        Damage.WRONG_DERIVATIVE: _derivative,
         Damage.RAW_BODY_MISMATCH: _raw,
         Damage.RAW_ENVELOPE_MISMATCH: _raw,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,9 +36,11 @@ def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
     with postgres.transaction(settings) as cursor:
         about = takedown_ledger.concerned(cursor, target)
         known = takedown_ledger.keys(cursor, about)
+        files = takedown_ledger.files(cursor, about)
     # A ledger's key may be another wallpaper's by now; what deletes looks at the name once more.
     names = frozenset((*about.ids, *about.hashes))
     there = {key for key in known if speaks_of(key, names) and store.head(key) is not None}
+    there |= {key for key, sha256 in files.items() if _holds(store, key, sha256)}
     return Plan(about, tuple(sorted(there | set(_listed(store, about, names)))))
 
 
@@ -69,6 +72,11 @@ def lift(settings: Settings, target: str, reason: str) -> list[str]:
     if not lifted:
         raise SettingsError(f"no takedown of {target} stands", mend="See `python -m luigi_tasks takedown list`.")
     return lifted
+
+
+def _holds(store: ObjectStore, key: str, sha256: str) -> bool:
+    """A file's key does not name its bytes, so they are read."""
+    return store.head(key) is not None and hashlib.sha256(store.get(key)).hexdigest() == sha256
 
 
 def _listed(store: ObjectStore, about: Concerned, names: frozenset[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from luigi_tasks.gateways import page_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps.derive import derive
 from luigi_tasks.steps.fsck import fsck
 from luigi_tasks.steps.publish import publish
 from luigi_tasks.steps.repair import Repairer
@@ -73,6 +74,11 @@ class Collection:
     def repair(self, moment: datetime.datetime = MOMENT) -> list[Repair]:
         """Check deeply and repair everything."""
         return Repairer(self.settings(), self.store, moment).repair(self.check(), Silent())
+
+    def derivatives(self) -> list[str]:
+        """Make what the pictures lack; the keys of all derivatives."""
+        derive(self.settings(), "wallhaven", self.store, Silent())
+        return [head.key for head in self.store.list("derivatives/")]
 
     def body(self, number: int) -> bytes:
         """The true bytes of a picture."""

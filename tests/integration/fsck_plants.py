@@ -143,6 +143,20 @@ def plant_tombstoned_object(c: Collection) -> str:
 
 
 Plant = Callable[[Collection], str]
+
+
+def plant_derivative_without_object(c: Collection) -> str:
+    (key, *_) = c.derivatives()
+    c.store.remove(key)
+    return key
+
+
+def plant_wrong_derivative(c: Collection) -> str:
+    (key, *_) = c.derivatives()
+    c.write(key, b"short", "image/webp")
+    return key
+
+
 DEEP = {Damage.WRONG_BYTES, Damage.WRONG_METADATA_SHA256, Damage.WRONG_CONTENT_TYPE, Damage.UNREADABLE_OBJECT}
 DEEP |= {Damage.RAW_BODY_MISMATCH, Damage.RAW_ENVELOPE_MISMATCH}
 PLANTS: dict[Plant, tuple[Damage, str]] = {
@@ -165,6 +179,8 @@ PLANTS: dict[Plant, tuple[Damage, str]] = {
     plant_raw_page_without_object: (Damage.RAW_PAGE_WITHOUT_OBJECT, "given up"),
     plant_raw_object_without_row: (Damage.RAW_OBJECT_WITHOUT_ROW, "moved aside"),
     plant_empty_raw_object: (Damage.EMPTY_OBJECT, "given up"),
+    plant_derivative_without_object: (Damage.DERIVATIVE_WITHOUT_OBJECT, "mended"),
+    plant_wrong_derivative: (Damage.WRONG_DERIVATIVE, "mended"),
     plant_raw_body_mismatch: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_garbage: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_envelope_mismatch: (Damage.RAW_ENVELOPE_MISMATCH, "given up"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,12 +14,14 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import parquet, postgres, run_ledger
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Entity, Listing, collected_entities
-from luigi_tasks.steps import access, clean, crawl, fetch, load
+from luigi_tasks.sources.contract import Archived, Entity, Listing, collected_entities
+from luigi_tasks.steps import access, archive, clean, crawl, fetch, load
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import MADE_WITH, MINUTE
 from twin import Catalogue, Twin
 from twin.jsonplaceholder import Jsonplaceholder
+from twin.kaggle import DATASET, KEY, USER, Kaggle
+from twin.kaggle import archive as archive_of
 from twin.sites import Site
 
 
@@ -27,7 +29,8 @@ from twin.sites import Site
 class Case:
     """url: the stand-in's address. change: something happens at the source. victim: (entity, field, value).
 
-    The victim is refused by its schema until the test says otherwise. requests: of a first run. modelled: asserts what
+    The victim is refused by its schema until the test says otherwise. requests: of a first run. environ: settings
+    beside address and rate. modelled: asserts what
     the models say after a run, the change and another run, given the two run keys.
     """
 
@@ -37,6 +40,7 @@ class Case:
     victim: Callable[[Twin], tuple[str, str, object]]
     requests: int
     modelled: Callable[[World, str, str], None]
+    environ: Callable[[Twin], dict[str, str]] = field(default=lambda twin: {})
 
 
 def _small() -> list[Site]:
@@ -79,6 +83,12 @@ def clean_rows(world: World, key: str) -> list[dict[str, Any]]:
     return parquet.read(world.store.get(key))
 
 
+def _add_products(twin: Twin) -> None:
+    site = twin.sites["kaggle"]
+    assert isinstance(site, Kaggle)
+    site.archive = archive_of(12, sound=True)
+
+
 CASES = {
     "wallhaven": Case(
         sites=list,
@@ -96,6 +106,19 @@ CASES = {
         requests=6,
         modelled=_placeholders,
     ),
+    "kaggle": Case(
+        sites=lambda: [Kaggle(8, sound=True)],
+        url=lambda twin: twin.site_url("kaggle"),
+        change=_add_products,
+        victim=lambda twin: ("styles", "id", 1170),
+        requests=2,
+        environ=lambda twin: {
+            "KAGGLE_QUERY": DATASET,
+            "KAGGLE_FILE_HOSTS": twin.image_host,
+            "KAGGLE_USERNAME": USER,
+            "KAGGLE_KEY": KEY,
+        },
+    ),
 }
 
 
@@ -106,6 +129,7 @@ class World:
         self.name, self.twin, self.warehouse, self.case = name, twin, warehouse, CASES[name]
         self.source = CATALOGUE[name]
         self.environ = {f"{name.upper()}_API_URL": self.case.url(twin), f"{name.upper()}_RATE_PER_MINUTE": "100000"}
+        self.environ |= self.case.environ(twin)
         given: dict[str, Any] = {setting.lower(): value for setting, value in self.environ.items()}
         self.settings = warehouse.settings(**given, quarantine_max_share=1, http_max_attempts=2)
         self.store = open_store(self.settings)
@@ -121,8 +145,11 @@ class World:
 
     def fetch(self, run: Run, store: ObjectStore | None = None) -> None:
         """Fetch as the task does it."""
-        ask = crawl.crawl if isinstance(self.source, Listing) else fetch.fetch_requests
-        result = ask(self.settings, run, store or self.store, Silent())
+        if isinstance(self.source, Archived):
+            result = archive.fetch_archive(self.settings, run, "", store or self.store, Silent())
+        else:
+            ask = crawl.crawl if isinstance(self.source, Listing) else fetch.fetch_requests
+            result = ask(self.settings, run, store or self.store, Silent())
         with postgres.transaction(self.settings) as cursor:
             run_ledger.complete_step(cursor, run.key, "Fetch", datetime.datetime.now(datetime.UTC), result)
 

@@ -18,7 +18,7 @@ OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented_with_its_default(name: str) -> None:
     default = Settings.model_fields[name].default
-    text = ",".join(default) if isinstance(default, tuple) else str(default)
+    text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
     shown = "none" if default is None else f"`{text}`"
     assert f"| `{name.upper()}` | {shown} | {Settings.model_fields[name].description} |" in OPERATIONS
 

@@ -71,6 +71,7 @@ versions as (
             'wallpaper_versions': 'wallhaven_id',
             'int_jsonplaceholder__versions': 'record_key',
             'int_randomuser__versions': 'record_key',
+            'int_kaggle__versions': 'record_key',
         })
     }}
 ),

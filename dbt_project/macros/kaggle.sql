@@ -1,0 +1,3 @@
+{%- macro kaggle_entities() -%}
+{{ return(['styles', 'images']) }}
+{%- endmacro -%}

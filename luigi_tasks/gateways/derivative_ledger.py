@@ -1,0 +1,149 @@
+"""ops.image_metadata and ops.derivatives: what is known of pictures and made of them. SQL over a cursor each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.derivatives import Derived, Facts, Made, Recipe, Wanted
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+SIGN_BIT = 1 << 63
+
+# A failure counts as done once it was tried as often as allowed.
+WANTED = """
+with missing as (
+    select
+        p.sha256, p.object_key, p.bytes,
+        not exists (
+            select from ops.image_metadata as m
+            where
+                m.sha256 = p.sha256 and m.measured_with = %(library)s
+                and (m.status = 'measured' or m.attempts >= %(most)s)
+        ) as measure,
+        array(
+            select recipe from unnest(%(recipes)s::text[]) as recipe
+            where not exists (
+                select from ops.derivatives as d
+                where
+                    d.source_sha256 = p.sha256 and d.recipe = recipe.recipe
+                    and (d.status = 'made' or d.attempts >= %(most)s)
+            )
+        ) as recipes
+    from ops.pictures as p
+    where p.source = %(source)s and p.sha256 > %(after)s
+)
+select distinct on (sha256) sha256, object_key, bytes, measure, recipes
+from missing
+where measure or cardinality(recipes) > 0
+order by sha256, object_key
+limit %(limit)s
+"""
+COUNT_WANTED = """
+select count(distinct p.sha256)
+from ops.pictures as p
+where p.source = %(source)s and (
+    not exists (
+        select from ops.image_metadata as m
+        where
+            m.sha256 = p.sha256 and m.measured_with = %(library)s
+            and (m.status = 'measured' or m.attempts >= %(most)s)
+    )
+    or (
+        select count(*) from ops.derivatives as d
+        where
+            d.source_sha256 = p.sha256 and d.recipe = any(%(recipes)s::text[])
+            and (d.status = 'made' or d.attempts >= %(most)s)
+    ) < cardinality(%(recipes)s::text[])
+)
+"""
+COLUMNS = "format mode width height orientation has_profile exif colours brightness entropy dhash phash"
+ENTER_FACTS = f"""
+insert into ops.image_metadata as m (
+    sha256, status, reason, measured_with, bytes, {", ".join(COLUMNS.split())}
+)
+values (%s, %s, %s, %s, %s{", %s" * len(COLUMNS.split())})
+on conflict (sha256) do update set
+    attempts = case when m.measured_with = excluded.measured_with then m.attempts + 1 else 1 end,
+    status = excluded.status, reason = excluded.reason, measured_with = excluded.measured_with, bytes = excluded.bytes,
+    {", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split())}, measured_at = clock_timestamp()
+"""  # noqa: S608
+ENTER_MADE = """
+insert into ops.derivatives as d (
+    source_sha256, recipe, operation, parameters, library, status, reason, object_key, sha256, bytes, content_type
+)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (source_sha256, recipe) do update set
+    attempts = d.attempts + 1, status = excluded.status, reason = excluded.reason, sha256 = excluded.sha256,
+    bytes = excluded.bytes, made_at = clock_timestamp()
+where d.status = 'failed'
+"""
+
+
+class WorkList:
+    """What a source's pictures lack. most: attempts at a failing one."""
+
+    def __init__(self, source: str, recipes: Sequence[Recipe], library: str, most: int) -> None:
+        digests = [recipe.digest for recipe in recipes]
+        self._about = {"source": source, "recipes": digests, "library": library, "most": most}
+
+    def count(self, cursor: Cursor) -> int:
+        """How many pictures lack something."""
+        cursor.execute(COUNT_WANTED, self._about)
+        row = cursor.fetchone()
+        assert row, "an aggregate gives one row"
+        return int(row[0])
+
+    def after(self, cursor: Cursor, sha256: str, limit: int) -> list[Wanted]:
+        """The next pictures by SHA-256 that lack something; '' for the first."""
+        cursor.execute(WANTED, {**self._about, "after": sha256, "limit": limit})
+        return [
+            Wanted(sha256, object_key, size, measure, tuple(recipes))
+            for sha256, object_key, size, measure, recipes in cursor.fetchall()
+        ]
+
+
+def enter(cursor: Cursor, derived: Derived, library: str) -> None:
+    """Keep what became of a picture; a derivative that is made stays as it was made."""
+    wanted = derived.wanted
+    if derived.facts or derived.reason:
+        status = "measured" if derived.facts else "unreadable"
+        head = (wanted.sha256, status, derived.reason, library, wanted.bytes)
+        cursor.execute(ENTER_FACTS, (*head, *_values(derived.facts)))
+    for made in derived.made:
+        cursor.execute(ENTER_MADE, _row(wanted.sha256, made))
+
+
+def _row(source_sha256: str, made: Made) -> tuple[object, ...]:
+    recipe = made.recipe
+    return (
+        source_sha256,
+        recipe.digest,
+        recipe.operation,
+        json.dumps(asdict(recipe.rendering)),
+        recipe.library,
+        "failed" if made.reason else "made",
+        made.reason,
+        made.key,
+        made.sha256,
+        made.bytes,
+        recipe.content_type,
+    )
+
+
+def _values(facts: Facts | None) -> tuple[object, ...]:
+    if facts is None:
+        return (None,) * len(COLUMNS.split())
+    plain = asdict(facts)
+    plain |= {"exif": json.dumps(plain["exif"]), "colours": json.dumps(plain["colours"])}
+    plain |= {"dhash": signed(facts.dhash), "phash": signed(facts.phash)}
+    return tuple(plain[name] for name in COLUMNS.split())
+
+
+def signed(bits: int) -> int:
+    """64 bits as the integer that a bigint column holds."""
+    return bits - 2 * SIGN_BIT if bits & SIGN_BIT else bits
