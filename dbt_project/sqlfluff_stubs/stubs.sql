@@ -21,3 +21,13 @@
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}
 {%- macro one_row_of(relation, which) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro uploads_of_one(relation) -%}select * from {{ relation }}{%- endmacro -%}
+{%- macro sales_text(field) -%}({{ field }})::text{%- endmacro -%}
+{%- macro sales_integer(field) -%}({{ field }})::bigint{%- endmacro -%}
+{%- macro sales_decimal(field) -%}({{ field }})::numeric{%- endmacro -%}
+{%- macro sales_date(field) -%}({{ field }})::date{%- endmacro -%}
+{%- macro utc_minute(run_id) -%}{{ run_id }}::timestamptz{%- endmacro -%}
+{%- macro sales_members(key, attributes) -%}select 1 as one{%- endmacro -%}
+{%- macro sales_versions(members, key, attributes) -%}select * from {{ members }}{%- endmacro -%}
+{%- macro days_of_years(first_date, last_date) -%}generate_series({{ first_date }}, {{ last_date }})::date{%- endmacro -%}
+{%- macro stood_on(version, date) -%}{{ version }}.valid_from < {{ date }}{%- endmacro -%}
+{%- macro sales_measures() -%}count(*) as lines{%- endmacro -%}
