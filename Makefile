@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PYTEST_OPTIONS ?=
+SOURCE ?= wallhaven
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check unit lock clean up down
@@ -35,8 +36,8 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-demo: setup ## one whole run against a stand-in of Wallhaven; every further one finds 24 new wallpapers
-	@$(BIN)/python -m twin.run --visits $${DRAENEI_HOME:-var}/demo/visits -- $(BIN)/luigi --module luigi_tasks Collect
+demo: setup ## one whole run against a stand-in of the source: make demo SOURCE=jsonplaceholder; default Wallhaven
+	@$(BIN)/python -m twin.run --visits $${DRAENEI_HOME:-var}/demo/visits -- $(BIN)/luigi --module luigi_tasks Collect --source $(SOURCE)
 	@echo
 	@echo "Look around:   $(BIN)/python -m luigi_tasks status        $(BIN)/dbt build --project-dir dbt_project"
 	@echo "Clean up:      make clean     (it is the demo's data: do that before you collect for real)"

@@ -1,11 +1,15 @@
 """The graph on one page.
 
-Collect ─ Report ─ Remodel ┬ Publish ─ Freeze ─ Model ─ Load ─ Fetch
-                           └ LoadDetails ─ FetchDetails ─ Model
+                                                        ┌ Load ──┐
+every source:       Collect ─ Report ─────────── Model ─┤        ├ Fetch
+                                                        └ Clean ─┘
+one with pictures:  Collect ─ Report ─ Remodel ┬ Publish ─ Freeze ─ Model ─ Load ─ Fetch
+                                               └ LoadDetails ─ FetchDetails ─ Model
 
-Fetch         search pages of the source → raw zone
+Fetch         responses of the source → raw zone
 Load          raw zone → raw.* and the ledger
-Model         dbt build: wallpapers and the pending views
+Clean         raw zone → typed Parquet in the clean zone, for entities that say so
+Model         dbt build of the source's models: wallpapers and the pending views …
 Freeze        pending_uploads → a manifest, the work list of this run
 Publish       download, verify, put once, register
 FetchDetails  tags and uploaders of wallpapers that lack them → raw zone, within the request budget
@@ -26,49 +30,65 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.lifecycle import hold
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import contact_sheet, crawl, fetch, load, model, publish, report, session
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import clean_entities, collected_entities
+from luigi_tasks.steps import clean, contact_sheet, crawl, fetch, load, model, publish, report, session
 from luigi_tasks.targets import LedgerTarget
-from luigi_tasks.tasks import RunTask
+from luigi_tasks.tasks import RunTask, in_namespaces
 
 
 class Fetch(RunTask):
-    """Search pages of the source → raw zone."""
+    """Responses of the source → raw zone."""
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Crawl the query."""
-        return crawl.crawl(own, run, session.checked_store(own), progress)
+        """Crawl the query, or ask what the source says that a run asks."""
+        fetching = crawl.crawl if self.has_pictures else fetch.fetch_requests
+        return fetching(own, run, session.checked_store(own), progress)
 
 
 class Load(RunTask):
     """Raw zone → raw.* and the ledger."""
 
-    def requires(self) -> Fetch:
+    def requires(self) -> RunTask:
         """The pages."""
         return self.clone(Fetch)
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Load the search pages."""
-        return load.load(own, run.key, self.source, "search", session.checked_store(own), progress)
+        """Load what Fetch brought."""
+        entities = collected_entities(CATALOGUE[self.source])
+        return load.load_entities(own, run.key, self.source, entities, session.checked_store(own), progress)
+
+
+class Clean(RunTask):
+    """Raw zone → typed Parquet in the clean zone."""
+
+    def requires(self) -> RunTask:
+        """The responses."""
+        return self.clone(Fetch)
+
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
+        """Write a file a response."""
+        return clean.clean(own, run.key, self.source, session.checked_store(own), progress)
 
 
 class Model(RunTask):
-    """dbt build: wallpapers and the pending views."""
+    """dbt build of the source's models: wallpapers and the pending views …"""
 
     unit = "nodes"
 
-    def requires(self) -> Load:
-        """The records."""
-        return self.clone(Load)
+    def requires(self) -> list[RunTask]:
+        """The records, in the warehouse and, if it has a part of the source's, in the clean zone."""
+        return [self.clone(Load), *([self.clone(Clean)] if clean_entities(CATALOGUE[self.source]) else [])]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Build and test every model."""
-        return model.build(own, run.key, "Model", progress)
+        """Build and test the source's models."""
+        return model.build(own, run.key, "Model", progress, model.selection(self.source))
 
 
 class Freeze(RunTask):
     """pending_uploads → a manifest."""
 
-    def requires(self) -> Model:
+    def requires(self) -> RunTask:
         """The view."""
         return self.clone(Model)
 
@@ -87,7 +107,7 @@ class Publish(RunTask):
         """One at a time for a source, also when a backfill with several workers has more than one run at hand."""
         return {f"publish {self.source}": 1}
 
-    def requires(self) -> Freeze:
+    def requires(self) -> RunTask:
         """The manifest."""
         return self.clone(Freeze)
 
@@ -101,7 +121,7 @@ class FetchDetails(RunTask):
 
     unit = "details"
 
-    def requires(self) -> Model:
+    def requires(self) -> RunTask:
         """The view that lists them."""
         return self.clone(Model)
 
@@ -113,7 +133,7 @@ class FetchDetails(RunTask):
 class LoadDetails(RunTask):
     """Raw zone → raw.* and the ledger."""
 
-    def requires(self) -> FetchDetails:
+    def requires(self) -> RunTask:
         """The pages."""
         return self.clone(FetchDetails)
 
@@ -136,18 +156,20 @@ class Remodel(RunTask):
         published, loaded = (task.output().result() or {} for task in self.requires())
         if not published.get("attempts") and not loaded.get("received"):
             return {"skipped": 1}
-        return model.build(own, run.key, "Remodel", progress)
+        return model.build(own, run.key, "Remodel", progress, model.selection(self.source))
 
 
 class Report(RunTask):
     """Summary and contact sheet."""
 
-    def requires(self) -> Remodel:
+    def requires(self) -> RunTask:
         """The tables as they are after this run."""
-        return self.clone(Remodel)
+        return self.clone(Remodel if self.has_pictures else Model)
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Draw the contact sheet of what the run stored."""
+        """Draw the contact sheet of what the run stored; without pictures the tables say it all."""
+        if not self.has_pictures:
+            return {}
         return report.backlog(own) | contact_sheet.draw(own, run.key, session.checked_store(own))
 
 
@@ -157,7 +179,7 @@ class Collect(RunTask):
     One at a time for a source: a second one exits with 10 and touches nothing.
     """
 
-    def requires(self) -> Report:
+    def requires(self) -> RunTask:
         """The whole graph, its query spelled out as it shows in the scheduler's page."""
         return self.clone(Report, query=self.collected_run.query.text)
 
@@ -182,3 +204,6 @@ class Collect(RunTask):
 
     def run(self) -> None:
         """Nothing is left to do: the graph did it."""
+
+
+in_namespaces([Fetch, Load, Clean, Model, Freeze, Publish, FetchDetails, LoadDetails, Remodel, Report, Collect])

@@ -24,11 +24,12 @@ from pydantic_settings import (
 )
 
 from luigi_tasks.domain.errors import SettingsError
+from luigi_tasks.source_settings import ApiUrl, SourceSettings
 
 ORIGINS = ("environment", ".env", "luigi.cfg")
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings):
     """Every setting, under the name a user types. Sizes are bytes, times are seconds."""
 
     model_config = SettingsConfigDict(
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     )
 
     # the source
-    wallhaven_api_url: str = Field("https://wallhaven.cc/api/v1", description="the API, or a local twin's address")
+    wallhaven_api_url: ApiUrl = Field("https://wallhaven.cc/api/v1", description="the API, or a local twin's address")
     wallhaven_api_key: SecretStr | None = Field(None, description="sent only as the X-API-Key header")
     wallhaven_image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("w.wallhaven.cc",), description="host[:port], comma list; pictures come from no other host"
@@ -111,15 +112,6 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("wallhaven_api_url")
-    @classmethod
-    def _api_url(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
-            raise ValueError("must start with https:// or http://")
-        if "@" in value:
-            raise ValueError("must not hold a user or password: it is kept with every run")
-        return value.rstrip("/")
-
     @field_validator("wallhaven_api_key")
     @classmethod
     def _header_value(cls, value: SecretStr | None) -> SecretStr | None:
@@ -149,7 +141,7 @@ class Settings(BaseSettings):
         return not self.pghost
 
     def filters(self) -> dict[str, str | None]:
-        """The search's filters under the API's names; None = not sent."""
+        """The filters of Wallhaven's search under the API's names; None = not sent."""
         return {
             "categories": self.wallhaven_categories,
             "purity": self.wallhaven_purity,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import cast
+import types
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import luigi
 from luigi.rpc import RPCError
+from luigi.task_register import Register
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError, SettingsError
@@ -19,6 +22,8 @@ from luigi_tasks.domain.run import RUN_ID_FORMAT, Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Listing
+from luigi_tasks.steps import access
 from luigi_tasks.targets import LedgerTarget
 
 SCHEDULER_SECONDS = 1.0
@@ -49,20 +54,35 @@ class RunTask(luigi.Task):
     """A task that belongs to one run; its parameters identify the run."""
 
     source = luigi.ChoiceParameter(default="wallhaven", choices=sorted(CATALOGUE), description="what to collect from")
-    query = luigi.Parameter(default="", description="search text; default: the setting WALLHAVEN_QUERY")
+    query = luigi.Parameter(default="", description="what to ask; default: the setting WALLHAVEN_QUERY …")
     run_id = MinuteParameter(default=this_minute(), description="logical time in UTC, such as 2026-11-21T07:00")
     unit = "pages"
 
     @property
     def collected_run(self) -> Run:
         """The run that the parameters and the settings name. Raises SettingsError for a bad filter."""
-        own = settings.load()
-        query = CATALOGUE[self.source].query(self.query or own.wallhaven_query, own.filters())
-        return Run.at(query, self.run_id)
+        return Run.at(access.query(settings.load(), self.source, self.query), self.run_id)
+
+    @property
+    def has_pictures(self) -> bool:
+        """True for a source that is crawled and has pictures; it decides which steps a run has."""
+        return isinstance(CATALOGUE[self.source], Listing)
 
     def output(self) -> LedgerTarget:
         """The row of ops.steps that says the task is complete."""
-        return LedgerTarget(self.collected_run.key, self.get_task_family())
+        return LedgerTarget(self.collected_run.key, self.step)
+
+    @property
+    def step(self) -> str:
+        """The task's name without its namespace."""
+        return cast("str", self.get_task_family()).rpartition(".")[2]
+
+    def clone(self, cls: type[RunTask] | None = None, **parameters: object) -> RunTask:
+        """Another task of the same run, in the same namespace."""
+        namespace = self.get_task_namespace()
+        if cls is not None and namespace:
+            cls = Register.get_task_cls(f"{namespace}.{cls.__name__}")
+        return cast("RunTask", super().clone(cls, **parameters))
 
     def run(self) -> None:
         """Do the work, then enter the step as complete."""
@@ -79,8 +99,25 @@ class RunTask(luigi.Task):
         """Keep the first error with the run; what is returned stands in the scheduler's page."""
         message = str(exception) if isinstance(exception, PipelineError) else f"{type(exception).__name__}: {exception}"
         with postgres.transaction(settings.load()) as cursor:
-            run_ledger.note_error(cursor, self.collected_run.key, f"{self.get_task_family()}: {message}")
+            run_ledger.note_error(cursor, self.collected_run.key, f"{self.step}: {message}")
         return message
+
+
+def in_namespaces(tasks: Sequence[type[RunTask]]) -> None:
+    """A namespace a source: `luigi --module luigi_tasks SOURCE.Collect`, for every task of the graph.
+
+    Luigi registers a class when it is made, so making them is all: RangeByMinutes finds them by name, and the
+    scheduler's page groups them.
+    """
+    for source in CATALOGUE:
+        only = luigi.ChoiceParameter(default=source, choices=[source], description="the namespace's own")
+        for task in tasks:
+            facts = {"task_namespace": source, "source": only, "__doc__": task.__doc__, "__module__": task.__module__}
+            types.new_class(task.__name__, (task,), exec_body=functools.partial(_fill, facts))
+
+
+def _fill(facts: dict[str, Any], body: dict[str, Any]) -> None:
+    body.update(facts)
 
 
 class TaskProgress:

@@ -27,6 +27,7 @@ def main() -> int:
     from twin.catalogue import Catalogue
     from twin.demo import demo_catalogue, demo_faults
     from twin.server import Twin
+    from twin.sites import demo_sites
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,6 +43,7 @@ def main() -> int:
         catalogue,
         faults=demo_faults() if options.demo else (),
         rate_per_minute=options.rate_per_minute,
+        sites=demo_sites(),
         port=options.port,
     )
     try:

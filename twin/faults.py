@@ -17,7 +17,7 @@ from typing import Any
 
 from twin.messages import HTML, Response, Route, error_answer, html_answer
 
-MATCHES = ("search", "detail", "tag", "image", "thumb", "collection", "account", "any")
+MATCHES = ("search", "detail", "tag", "image", "thumb", "collection", "account", "site", "any")
 
 
 @dataclass(frozen=True)

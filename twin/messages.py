@@ -16,7 +16,8 @@ JSON = "application/json"
 class Route:
     """Which thing of the site a request asks for.
 
-    kind: search, detail, tag, collection, account, image, thumb, admin or other. id: wallpaper or tag id.
+    kind: search, detail, tag, collection, account, image, thumb, admin, site or other. id: wallpaper or tag id, of a
+    further site its name.
     page: the listing page asked for, 1 where none was named.
     """
 

@@ -37,6 +37,7 @@ def main() -> int:
             "WALLHAVEN_IMAGE_HOSTS": twin.image_host,
             "WALLHAVEN_RATE_PER_MINUTE": str(RATE_PER_MINUTE),
         }
+        environment |= {f"{name.upper()}_API_URL": twin.site_url(name) for name in twin.sites}
         return subprocess.run(options.command, env=environment, check=False).returncode
     except OSError as problem:
         sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")
@@ -48,8 +49,9 @@ def main() -> int:
 def _started(catalogue: Catalogue, faults: list[Fault], port: int = PORT) -> Twin:
     """A twin on the port, on any other when it is taken."""
     from twin.server import Twin
+    from twin.sites import demo_sites
 
-    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, port=port)
+    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, sites=demo_sites(), port=port)
     try:
         twin.start()
     except OSError:

@@ -17,8 +17,10 @@ from twin.catalogue import Catalogue
 from twin.delivery import deliver
 from twin.faults import Fault, FaultPlan, spoil, throttled
 from twin.images import image_answer
-from twin.messages import API, Request, Response, error_answer, html_answer, route_of
+from twin.messages import API, Request, Response, Route, error_answer, html_answer, route_of
 from twin.ratelimit import FixedWindow
+from twin.sites import Site, site_of
+from twin.sites import answer as site_answer
 from twin.wallhaven import Account, Addresses, Wallhaven
 
 MAX_ADMIN_BODY = 1 << 16
@@ -29,10 +31,11 @@ class Twin:
 
     faults: planned from the start; `twin.faults` takes more. rate_per_minute calls are allowed in a fixed window
     of window_seconds for each client address. public_urls: bodies name the real image hosts instead of this
-    twin. port 0 means a free one, which is kept for a later start. Raises OSError if the port is taken.
+    twin. sites: further sources, each answers below its name. port 0 means a free one, which is kept for a later
+    start. Raises OSError if the port is taken.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one a quality of the stand-in
         self,
         catalogue: Catalogue,
         *,
@@ -41,6 +44,7 @@ class Twin:
         window_seconds: float = 60.0,
         account: Account | None = None,
         public_urls: bool = False,
+        sites: Iterable[Site] = (),
         port: int = 0,
     ) -> None:
         self.catalogue = catalogue
@@ -52,6 +56,7 @@ class Twin:
         self._limit = FixedWindow(rate_per_minute, window_seconds)
         self._account = account or Account()
         self._public_urls = public_urls
+        self.sites = {site.NAME: site for site in sites}
         self._lock = threading.Lock()
         self._requests: list[Request] = []
         self._server: _Server | None = None
@@ -76,6 +81,10 @@ class Twin:
         """Every request so far but those of the admin routes, in order of their answers."""
         with self._lock:
             return list(self._requests)
+
+    def site_url(self, name: str) -> str:
+        """Address of a further site, as {NAME}_API_URL wants it."""
+        return f"http://{self.image_host}/{self.sites[name].NAME}"
 
     def api_calls(self) -> list[Request]:
         """The recorded requests below /api/v1."""
@@ -159,6 +168,8 @@ class Twin:
     def _regular(self, request: Request) -> Response:
         if request.route.kind in ("image", "thumb"):
             return image_answer(self.catalogue, request)
+        if request.route.kind == "site":
+            return site_answer(self.sites, request)
         if not request.path.startswith(API + "/") or self._wallhaven is None:
             return html_answer(404, "404 Not Found")
         granted = self._limit.take(request.client)
@@ -228,7 +239,9 @@ class _Handler(BaseHTTPRequestHandler):
         received = Request(
             self.command, unquote(path), query, headers, time.monotonic(), client=str(self.client_address[0])
         )
-        received = replace(received, route=route_of(received.path, received.params))
+        site = site_of(received.path, self.server.twin.sites)
+        route = Route("site", site) if site else route_of(received.path, received.params)
+        received = replace(received, route=route)
         _, answer, fault = self.server.twin.answer(received, body)
         stopping = self.server.twin.stopping
         reusable = deliver(self.connection, answer, fault, stopping, body=self.command != "HEAD")

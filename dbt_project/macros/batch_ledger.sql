@@ -58,7 +58,12 @@ batch_id = any(array(
 
 {#- Condition for the rows of some wallpapers, given as a query that selects their wallhaven_id. -#}
 {%- macro of_wallpapers(ids) -%}
-wallhaven_id = any(array({{ ids }}))
+{{ of_keys(ids, 'wallhaven_id') }}
+{%- endmacro -%}
+
+{#- Condition for the rows of some keys, given as a query that selects them. -#}
+{%- macro of_keys(ids, key) -%}
+{{ key }} = any(array({{ ids }}))
 {%- endmacro -%}
 
 {#- Pre-hook: takes out the rows of every wallpaper that new batches speak of, for a model that writes them anew. -#}

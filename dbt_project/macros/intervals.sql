@@ -9,37 +9,37 @@
     wallpaper without intervals is read from its whole history.
 -#}
 
-{%- macro forget_late(observations) -%}
+{%- macro forget_late(observations, key='wallhaven_id') -%}
 {%- if not is_rebuild() -%}
 {%- set late -%}
-select late.wallhaven_id
+select late.{{ key }}
 from (
     select * from {{ observations }}
     where {{ in_new_batches() }}
 ) as late
 cross join lateral (
     select known.last_observation_key from {{ this }} as known
-    where known.wallhaven_id = late.wallhaven_id
+    where known.{{ key }} = late.{{ key }}
     order by known.observation_key desc
     limit 1
 ) as standing
 where late.observation_key <= standing.last_observation_key
 {%- endset -%}
 delete from {{ this }}
-where {{ of_wallpapers(late) }}
+where {{ of_keys(late, key) }}
 {%- endif -%}
 {%- endmacro -%}
 
 {#-
     number: name of the column that counts a wallpaper's intervals from 1. compare: columns that make an interval.
-    carry: further columns, as the interval's first sighting has them.
+    carry: further columns, as the interval's first sighting has them. key: the column that says whose sighting it is.
 -#}
-{%- macro intervals(observations, number, compare, carry=[]) -%}
+{%- macro intervals(observations, number, compare, carry=[], key='wallhaven_id') -%}
 {%- set value_columns -%}
 {% for column in compare + carry %}{{ column }}, {% endfor -%}
 {%- endset -%}
 {%- set sighting_columns -%}
-wallhaven_id, observation_key, fetched_at as observed_at, run_key, page_name, {{ value_columns }}
+{{ key }}, observation_key, fetched_at as observed_at, run_key, page_name, {{ value_columns }}
 1 as {{ number }}, observation_key as last_observation_key, fetched_at as last_observed_at
 {%- endset -%}
 with
@@ -56,13 +56,13 @@ sightings as (
 {% else %}
 standing as (
     select known.*
-    from (select distinct wallhaven_id from new_sightings) as seen
+    from (select distinct {{ key }} from new_sightings) as seen
     cross join lateral (
         select
-            wallhaven_id, observation_key, observed_at, run_key, page_name, {{ value_columns }}
+            {{ key }}, observation_key, observed_at, run_key, page_name, {{ value_columns }}
             {{ number }}, last_observation_key, last_observed_at
         from {{ this }} as stored
-        where stored.wallhaven_id = seen.wallhaven_id
+        where stored.{{ key }} = seen.{{ key }}
         order by stored.observation_key desc
         limit 1
     ) as known
@@ -70,14 +70,14 @@ standing as (
 
 whole_histories as (
     select {{ sighting_columns }} from {{ observations }}
-    where {{ of_wallpapers('select wallhaven_id from new_sightings except select wallhaven_id from standing') }}
+    where {{ of_keys('select ' ~ key ~ ' from new_sightings except select ' ~ key ~ ' from standing', key) }}
 ),
 
 sightings as (
     select * from standing
     union all
     select new_sightings.* from new_sightings
-    where exists (select from standing where standing.wallhaven_id = new_sightings.wallhaven_id)
+    where exists (select from standing where standing.{{ key }} = new_sightings.{{ key }})
     union all
     select * from whole_histories
 ),
@@ -92,7 +92,7 @@ marked as (
         {% endfor -%}
         as is_change
     from sightings
-    window history as (partition by wallhaven_id order by observation_key)
+    window history as (partition by {{ key }} order by observation_key)
 ),
 
 numbered as (
@@ -101,7 +101,7 @@ numbered as (
         first_value({{ number }}) over history - 1
         + count(*) filter (where is_change) over history as change_number
     from marked
-    window history as (partition by wallhaven_id order by observation_key)
+    window history as (partition by {{ key }} order by observation_key)
 ),
 
 bounded as (
@@ -110,11 +110,11 @@ bounded as (
         max(last_observation_key) over same_values as end_key,
         max(last_observed_at) over same_values as end_at
     from numbered
-    window same_values as (partition by wallhaven_id, change_number)
+    window same_values as (partition by {{ key }}, change_number)
 )
 
 select
-    wallhaven_id,
+    {{ key }},
     observation_key,
     observed_at,
     run_key,

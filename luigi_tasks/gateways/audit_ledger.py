@@ -30,8 +30,17 @@ def recent_audit_rows(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
     return _all(cursor, "select * from draenei_content.run_audit order by started_at desc limit %s", limit)
 
 
+def has_pictures(cursor: Cursor) -> bool:
+    """True when dbt has built the wallpapers at least once."""
+    cursor.execute("select to_regclass('draenei_content.pending_uploads') is not null")
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
 def backlog(cursor: Cursor) -> dict[str, int]:
     """What is due now: uploads (pictures), bytes of them by their records, details."""
+    if not has_pictures(cursor):
+        return {"uploads": 0, "bytes": 0, "details": 0}
     row = _one(
         cursor,
         "select count(*) as uploads, coalesce(sum(file_size), 0)::bigint as bytes,"
@@ -43,6 +52,8 @@ def backlog(cursor: Cursor) -> dict[str, int]:
 
 def upload_statuses(cursor: Cursor) -> dict[str, int]:
     """How many wallpapers have which upload_status."""
+    if not has_pictures(cursor):
+        return {}
     rows = _all(
         cursor, "select upload_status, count(*) as number from draenei_content.wallpapers group by 1 order by 2 desc"
     )

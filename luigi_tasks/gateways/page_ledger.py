@@ -103,10 +103,11 @@ def open_batch(cursor: Cursor, run_key: str) -> int:
     return int(row[0])
 
 
-def body_is_loaded(cursor: Cursor, entity: str, body_sha256: str) -> bool:
-    """True when these very bytes were loaded before, by any page."""
+def body_is_loaded(cursor: Cursor, source: str, entity: str, body_sha256: str) -> bool:
+    """True when these very bytes were loaded before, by any page of the source's entity."""
     cursor.execute(
-        "select exists (select from ops.loads where entity = %s and body_sha256 = %s)", (entity, body_sha256)
+        "select exists (select from ops.loads where entity = %s and body_sha256 = %s and source = %s)",
+        (entity, body_sha256, source),
     )
     row = cursor.fetchone()
     return bool(row and row[0])

@@ -17,7 +17,7 @@ from luigi_tasks.gateways.source_connection import HeadInTime
 
 READ_BYTES = 64 << 10
 READ_SECONDS = 10.0
-CHECK_KEY = "Check WALLHAVEN_API_KEY: one word of plain characters."
+CHECK_KEY = "Check {}: one word of plain characters."
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,16 @@ class Response:
 class SourceApi:
     """An API at base_url. Not thread-safe: one for each thread."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], timeout_seconds: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        max_bytes: int,
+        *,
+        key_setting: str = "the source's API key",
+    ) -> None:
+        self.key_setting = key_setting
         self.base_url, self.timeout_seconds, self.max_bytes = base_url, timeout_seconds, max_bytes
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
@@ -62,7 +71,9 @@ class SourceApi:
                 return Response(answer.url, answer.status_code, headers, body, datetime.datetime.now(datetime.UTC))
         except (requests.exceptions.InvalidHeader, UnicodeError):
             # Their words hold the value, which may be the key.
-            raise SourceError("HTTP cannot carry what the request holds", where=url, mend=CHECK_KEY) from None
+            raise SourceError(
+                "HTTP cannot carry what the request holds", where=url, mend=CHECK_KEY.format(self.key_setting)
+            ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as problem:
             raise SourceUnreachable(f"no whole answer: {_reason(problem)}", where=url) from None
 

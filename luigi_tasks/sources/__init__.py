@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from luigi_tasks.sources import wallhaven
+from luigi_tasks.sources import jsonplaceholder, wallhaven
 from luigi_tasks.sources.contract import Source
 
-CATALOGUE: dict[str, Source] = {wallhaven.NAME: wallhaven}
+CATALOGUE: dict[str, Source] = {
+    wallhaven.NAME: wallhaven,
+    jsonplaceholder.NAME: jsonplaceholder,
+}

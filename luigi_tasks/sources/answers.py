@@ -11,7 +11,7 @@ from luigi_tasks.sources.contract import Source
 
 LATER = "Run the same command later."
 PAGE_IN_BETWEEN = "A proxy or the source put a page in between: open the address in a browser."
-REFUSED = "Check WALLHAVEN_API_KEY, and that the source's pages open in a browser from this network."
+REFUSED = "Check{key} that the source's pages open in a browser from this network."
 DEFAULT_RETRY_AFTER = 30.0
 
 
@@ -31,18 +31,23 @@ def judge(source: Source, entity: str, status: int, headers: Mapping[str, str], 
     if status == 429:
         raise Retry(SourceThrottled("429: too many requests", where=where, mend=LATER), retry_after(headers))
     content_type = headers.get("content-type", "").split(";")[0].strip().lower() or "no content type"
-    is_json = content_type.endswith(("/json", "+json"))
-    if is_json and status in source.ENTITIES[entity].statuses:
+    media = source.ENTITIES[entity].media
+    if content_type.endswith(media) and status in source.ENTITIES[entity].statuses:
         _parse(source, entity, body, where)
         return
     if status in source.ENTITIES[entity].statuses | {200}:
-        raise Retry(SourceError(f"{status} with {content_type} where JSON was due", where=where, mend=PAGE_IN_BETWEEN))
+        due = "JSON" if "/json" in media else " or ".join(media)
+        raise Retry(SourceError(f"{status} with {content_type} where {due} was due", where=where, mend=PAGE_IN_BETWEEN))
     if status in {401, 403}:
-        raise SourceRefused(f"{status}: the source refuses us ({content_type})", where=where, mend=REFUSED)
+        raise SourceRefused(f"{status}: the source refuses us ({content_type})", where=where, mend=_check(source))
     if status >= 500 or status == 408:
         seconds = retry_after(headers) if "retry-after" in headers else None
         raise Retry(SourceError(f"{status} from the source", where=where, mend=LATER), seconds)
     raise SourceError(f"{status}, which is no answer to this request", where=where)
+
+
+def _check(source: Source) -> str:
+    return REFUSED.format(key=f" {source.NAME.upper()}_API_KEY, and" if source.CREDENTIAL_HEADER else "")
 
 
 def _parse(source: Source, entity: str, body: bytes, where: str) -> None:

@@ -1,15 +1,20 @@
 """What a source module offers. Pure: no I/O, no clock, no settings; the same input gives the same output.
 
-A source is a module with NAME, ENTITIES and the functions of the Protocol below; its docstring is its card.
+A source is a module with NAME, ENTITIES, CREDENTIAL_HEADER and the functions of `Source`; its docstring is its card.
+What it offers beside them decides which steps its runs have:
+
+Requested   it knows every request of a run beforehand:  Fetch → Load (and Clean) → Model → Report
+Listing     its search is crawled page by page, with a certificate of what was read, and it has pictures:
+            Freeze and Publish, FetchDetails and LoadDetails, Remodel come in between
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.errors import SourceError
@@ -23,12 +28,15 @@ LONGEST_INTEGER = 1000
 class Entity:
     """One kind of record: its raw table, and the file under schemas/ that every record of it must satisfy.
 
-    statuses: which HTTP statuses, with a JSON body, are an answer; only 200 carries records.
+    statuses: which HTTP statuses, with a body of its media type, are an answer; only 200 carries records.
+    media: how the media type of its bodies may end. clean: whether its records are written to the clean zone too.
     """
 
     table: str
     schema: str
     statuses: frozenset[int] = frozenset({200})
+    media: tuple[str, ...] = ("/json", "+json")
+    clean: bool = False
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of one record."""
@@ -61,14 +69,44 @@ class Page:
         return self.number >= self.last_number
 
 
+@runtime_checkable
 class Source(Protocol):
-    """The protocol that each module in the catalogue satisfies."""
+    """What each module in the catalogue satisfies.
+
+    CREDENTIAL_HEADER: the request header that carries the setting {NAME}_API_KEY, '' when the source takes none.
+    """
 
     NAME: str
     ENTITIES: Mapping[str, Entity]
+    CREDENTIAL_HEADER: str
 
     def query(self, text: str, filters: Mapping[str, str | None]) -> Query:
         """The query for a text and filters. Raises SettingsError for what the source would silently ignore."""
+
+    def parse(self, entity: str, body: bytes) -> Page:
+        """Read a body. Raises SourceError when it is not what the entity's bodies are."""
+
+    def record_id(self, record: object) -> str | None:
+        """The key of a record, None when it has none that is usable."""
+
+
+@runtime_checkable
+class Requested(Source, Protocol):
+    """A source whose runs consist of requests that are known before the first is sent."""
+
+    def requests(self, query: Query, run_id: str) -> Sequence[Request]:
+        """The requests of a run, in order; run_id is its minute in UTC, '2026-11-21T07:00'."""
+
+
+@runtime_checkable
+class Listing(Source, Protocol):
+    """A source whose search is crawled, newest first, with a certificate; each record is about a picture.
+
+    LISTED: the entity of its search pages. DETAILED: the entity of one record with all its fields.
+    """
+
+    LISTED: str
+    DETAILED: str
 
     def first_request(self, query: Query) -> Request:
         """The request that a crawl starts with."""
@@ -79,17 +117,21 @@ class Source(Protocol):
     def detail_request(self, record_id: str) -> Request:
         """The request for one record with all its fields."""
 
-    def parse(self, entity: str, body: bytes) -> Page:
-        """Read a body. Raises SourceError when it is not what the entity's bodies are."""
-
-    def record_id(self, record: object) -> str | None:
-        """The key of a record, None when it has none that is usable."""
-
     def position(self, record: object) -> Position | None:
         """Where a record stands in a listing by date, None when that cannot be read."""
 
     def newest_first(self, query: Query) -> bool:
         """True when known records can only be followed by known ones, so that a crawl may stop early."""
+
+
+def collected_entities(source: Source) -> tuple[str, ...]:
+    """The entities that Fetch brings; a listing's details come later in the run."""
+    return (source.LISTED,) if isinstance(source, Listing) else tuple(source.ENTITIES)
+
+
+def clean_entities(source: Source) -> tuple[str, ...]:
+    """Those of them whose records go to the clean zone."""
+    return tuple(entity for entity in collected_entities(source) if source.ENTITIES[entity].clean)
 
 
 def parse_json(body: bytes) -> Any:

@@ -27,6 +27,8 @@ ENTITIES: Mapping[str, Entity] = {
     # 404: deleted; 401: re-rated so that only a key sees it. Both are answers about this one wallpaper.
     "wallpaper": Entity("raw.wallhaven_wallpaper", "wallhaven_wallpaper.json", frozenset({200, 401, 404})),
 }
+CREDENTIAL_HEADER = "X-API-Key"
+LISTED, DETAILED = "search", "wallpaper"
 ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 _COLORS = (

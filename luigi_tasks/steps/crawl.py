@@ -61,7 +61,7 @@ class Route:
     fetched_at: list[datetime.datetime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        first = self.fetcher.source.first_request(self.fetcher.run.query)
+        first = self.fetcher.listing.first_request(self.fetcher.run.query)
         self.requests[1], self.numbers[first.page_name] = first, 1
 
     def read(self, number: int, times_read: int) -> Fetched:
@@ -86,7 +86,7 @@ class Route:
         return self.fetched_at[0], max(self.fetched_at)
 
     def _note_following(self, number: int, page: Page) -> None:
-        following = self.fetcher.source.following_request(self.fetcher.run.query, page)
+        following = self.fetcher.listing.following_request(self.fetcher.run.query, page)
         if following is None:
             return
         if self.numbers.setdefault(following.page_name, number + 1) <= number:
@@ -100,7 +100,7 @@ class Route:
 
 def _prepared(fetcher: Fetcher) -> Walk:
     query = fetcher.run.query
-    if not fetcher.source.newest_first(query):
+    if not fetcher.listing.newest_first(query):
         return Walk((), None, ordered=False)
     with fetcher.connection, fetcher.connection.cursor() as cursor:
         closed = coverage_ledger.closed_intervals(cursor, query.key, fetcher.run.key)
@@ -108,7 +108,7 @@ def _prepared(fetcher: Fetcher) -> Walk:
 
 
 def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:
-    source, page = fetcher.source, fetched.page
+    source, page = fetcher.listing, fetched.page
     keyed = [(source.record_id(record), source.position(record)) for record in page.records]
     known = _known(fetcher, {record_id for record_id, _ in keyed if record_id})
     records = tuple(Seen(record_id, position, record_id in known) for record_id, position in keyed)

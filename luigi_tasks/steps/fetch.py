@@ -21,7 +21,8 @@ from luigi_tasks.gateways.source_api import Response, SourceApi
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
-from luigi_tasks.sources.contract import Page, Request
+from luigi_tasks.sources.contract import Listing, Page, Request, Requested
+from luigi_tasks.steps.access import access
 
 # So many details in a row without an answer: the source is down, not the wallpapers.
 FAILURES_IN_A_ROW = 3
@@ -45,15 +46,14 @@ class Fetcher:
         self.settings, self.run, self.store, self.progress = settings, run, store, progress
         self.source = CATALOGUE[run.query.source]
         self.connection = postgres.connect(settings, "draenei-collector fetch")
-        self.budget = RequestBudget(
-            self.connection, run.query.source, settings.wallhaven_rate_per_minute, gives_way=gives_way
-        )
-        key = settings.wallhaven_api_key
+        self.access = access(settings, self.source)
+        self.budget = RequestBudget(self.connection, run.query.source, self.access.per_minute, gives_way=gives_way)
         self.api = SourceApi(
-            settings.wallhaven_api_url,
-            {"X-API-Key": key.get_secret_value()} if key else {},
+            self.access.address,
+            self.access.headers,
             settings.http_timeout_seconds,
             settings.source_page_max_bytes,
+            key_setting=f"{self.source.NAME.upper()}_API_KEY",
         )
         self.requests = 0
         self.used = 0
@@ -64,6 +64,12 @@ class Fetcher:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.api.close()
         self.connection.close()
+
+    @property
+    def listing(self) -> Listing:
+        """The source, which has to be one that is crawled."""
+        assert isinstance(self.source, Listing), self.source.NAME
+        return self.source
 
     def obtain(self, request: Request) -> Fetched:
         """The page for a request; asks the source only for what the run does not have yet.
@@ -115,9 +121,13 @@ class Fetcher:
         try:
             response = self.api.get(request.path, request.params)
         except SourceUnreachable as problem:
-            problem.mend = problem.mend or "Is WALLHAVEN_API_URL right, and the network up? Then run the same command."
+            problem.mend = problem.mend or self._unreachable
             raise Retry(problem) from None
         return self._keep(request, response)
+
+    @property
+    def _unreachable(self) -> str:
+        return f"Is {self.source.NAME.upper()}_API_URL right, and the network up? Then run the same command."
 
     def _keep(self, request: Request, response: Response) -> bytes:
         """Keep what came, then judge it: an answer under the page's name, anything else beside it as evidence."""
@@ -152,7 +162,7 @@ class Fetcher:
             body_bytes=len(response.body),
             code_version=CODE_VERSION,
             query={"text": self.run.query.text, "parameters": dict(self.run.query.parameters)},
-            source_address=self.settings.wallhaven_api_url,
+            source_address=self.access.address,
             settings_sha256=self.settings.digest(),
         )
 
@@ -186,6 +196,18 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return tenacity.wait_exponential_jitter(multiplier=0.5, max=30)(state)
 
 
+def fetch_requests(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
+    """Every request of a run whose source knows them beforehand. Returns pages, records and requests."""
+    with Fetcher(settings, run, store, progress) as fetcher:
+        assert isinstance(fetcher.source, Requested), fetcher.source.NAME
+        wanted = fetcher.source.requests(run.query, run.run_id)
+        records = 0
+        for done, request in enumerate(wanted, start=1):
+            records += len(fetcher.obtain(request).page.records)
+            progress.update(done, len(wanted), note=f"{request.page_name}, {records} records")
+        return {"pages": len(wanted), "records": records, "requests": fetcher.requests}
+
+
 def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
     """Details of wallpapers that lack them, newest first, at most DETAILS_PER_RUN.
 
@@ -200,7 +222,7 @@ def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Pr
         failures_in_a_row = 0
         for done, record_id in enumerate(wanted):
             try:
-                counts[names[fetcher.obtain(fetcher.source.detail_request(record_id)).status]] += 1
+                counts[names[fetcher.obtain(fetcher.listing.detail_request(record_id)).status]] += 1
                 failures_in_a_row = 0
             except (SourceRefused, SourceThrottled):
                 raise

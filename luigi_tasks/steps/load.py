@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,10 +56,10 @@ class Loader:
         """Put one page's records where they belong. Raises SourceError when the body is not the entity's."""
         envelope, body = unpack(self.store.get(page.object_key))
         records = self.source.parse(self.entity, body).records
-        if page_ledger.body_is_loaded(cursor, self.entity, page.body_sha256):
+        if page_ledger.body_is_loaded(cursor, self.source.NAME, self.entity, page.body_sha256):
             loaded = LoadedPage(len(records), 0, len(records), 0)
         else:
-            good, bad = self._sort(records)
+            good, bad = self.sort(records)
             page_ledger.copy_records(cursor, self.table, page, envelope, batch_id, good)
             page_ledger.quarantine_records(cursor, self.source.NAME, page, batch_id, bad)
             duplicates = len(records) - len(good) - len(bad)
@@ -71,7 +72,7 @@ class Loader:
         """The raw table of the entity."""
         return self.source.ENTITIES[self.entity].table
 
-    def _sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
+    def sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
         """Good and bad ones; of records that stand on the page twice to the letter, the first."""
         good: dict[str, GoodRecord] = {}
         bad: list[BadRecord] = []
@@ -91,24 +92,36 @@ class Loader:
 def load(
     settings: Settings, run_key: str, source: str, entity: str, store: ObjectStore, progress: Progress
 ) -> dict[str, object]:
-    """Load every page of a run's entity that is not loaded yet; returns the sums as a LoadResult's fields.
+    """`load_entities` of one."""
+    return load_entities(settings, run_key, source, (entity,), store, progress)
+
+
+def load_entities(
+    settings: Settings, run_key: str, source: str, entities: Sequence[str], store: ObjectStore, progress: Progress
+) -> dict[str, object]:
+    """Load every page of a run's entities that is not loaded yet; returns the sums as a LoadResult's fields.
 
     Raises QuarantineOverflow, when all is committed, if more of the run's records than QUARANTINE_MAX_SHARE are bad.
     """
-    loader = Loader(CATALOGUE[source], entity, store)
     result = LoadResult()
-    while True:
-        with postgres.transaction(settings) as cursor:
-            pages = page_ledger.pages_to_load(cursor, run_key, entity, PAGES_PER_BATCH)
-            if not pages:
-                break
-            batch_id = page_ledger.open_batch(cursor, run_key)
-            batch = [loader.load_page(cursor, page, batch_id) for page in pages]
-        for loaded in batch:
-            result.add(loaded)
-        progress.update(result.pages, result.pages, note=f"{result.received} records")
+    for entity in entities:
+        loader = Loader(CATALOGUE[source], entity, store)
+        while batch := _load_batch(settings, run_key, loader):
+            for loaded in batch:
+                result.add(loaded)
+            progress.update(result.pages, result.pages, note=f"{result.received} records")
     _hold_the_budget(settings, run_key)
     return asdict(result)
+
+
+def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[LoadedPage]:
+    """Load the next pages in one transaction; empty when none is left."""
+    with postgres.transaction(settings) as cursor:
+        pages = page_ledger.pages_to_load(cursor, run_key, loader.entity, PAGES_PER_BATCH)
+        if not pages:
+            return []
+        batch_id = page_ledger.open_batch(cursor, run_key)
+        return [loader.load_page(cursor, page, batch_id) for page in pages]
 
 
 def _hold_the_budget(settings: Settings, run_key: str) -> None:

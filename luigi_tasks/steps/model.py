@@ -12,6 +12,17 @@ from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.settings import Settings
 
 
+def selection(source: str) -> tuple[str, ...]:
+    """What dbt builds for a run of a source: its own models and tests, and the audit of the runs.
+
+    Folders of the source's name hold them; Wallhaven's stand beside those folders. A model of another source that
+    fails holds nobody up.
+    """
+    if source == "wallhaven":
+        return ("path:models/*/*.sql", "path:models/*/wallhaven", "path:tests/*.sql")
+    return (f"path:models/*/{source}", f"path:tests/{source}", "run_audit")
+
+
 def build(
     settings: Settings, run_key: str, step: str, progress: Progress, select: Sequence[str] = ()
 ) -> dict[str, object]:

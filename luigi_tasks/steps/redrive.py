@@ -50,7 +50,7 @@ def redrive(
     finally:
         lock.close()
     if latest_run and not dry_run:
-        model.build(settings, latest_run, "Redrive", progress)
+        model.build(settings, latest_run, "Redrive", progress, model.selection(source))
     return sums
 
 

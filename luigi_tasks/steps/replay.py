@@ -23,6 +23,7 @@ from luigi_tasks.gateways.run_ledger import Circumstances
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps import model
+from luigi_tasks.steps.access import address
 from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def replay(
         sums = _load(settings, source, store, pages, runs, progress)
     finally:
         lock.close()
-    model.build(settings, pages[-1].envelope.run_key, "Replay", progress)
+    model.build(settings, pages[-1].envelope.run_key, "Replay", progress, model.selection(source))
     return {"runs": len(runs), **asdict(sums), "pages": len(pages)}
 
 
@@ -113,7 +114,7 @@ def _run(run_key: str, envelopes: list[Envelope], settings: Settings) -> Replaye
             mend="Restore the run's objects from a backup, or move them out of raw/.",
         )
     made_with = Circumstances(
-        last.code_version, last.settings_sha256 or "unknown", last.source_address or settings.wallhaven_api_url
+        last.code_version, last.settings_sha256 or "unknown", last.source_address or address(settings, last.source)
     )
     return ReplayedRun(Run(query, run_id), made_with, envelopes[0].fetched_at, last.fetched_at)
 

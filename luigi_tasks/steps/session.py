@@ -12,6 +12,7 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.settings import Settings, origins
+from luigi_tasks.steps import access
 from luigi_tasks.warehouse import migrate
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class Session:
         """Enter a run as running, once. Raises SettingsError when its pictures would mix with a demo's."""
         if run.key in self.runs:
             return
-        address = self.settings.wallhaven_api_url
+        address = access.address(self.settings, run.query.source)
         with postgres.transaction(self.settings) as cursor:
-            refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address)
+            refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address, run.query.source)
             made_with = run_ledger.Circumstances(CODE_VERSION, self.settings.digest(), address)
             run_ledger.open_run(cursor, run, made_with, alive=self.runs)
         self.runs.append(run.key)
@@ -80,14 +81,14 @@ class Session:
         self._lock.close()
 
 
-def refuse_to_mix(earlier: list[str], address: str) -> None:
-    """Invented wallpapers of a stand-in must not end up beside real ones. Raises SettingsError."""
+def refuse_to_mix(earlier: list[str], address: str, source: str = "wallhaven") -> None:
+    """Invented records of a stand-in must not end up beside real ones. Raises SettingsError."""
     others = [url for url in earlier if _is_local(url) != _is_local(address)]
     if others and _is_local(address):
         raise SettingsError(
             f"the warehouse holds what a real source said, {address} is a stand-in",
             where=others[0],
-            mend="Set another DRAENEI_HOME, or unset WALLHAVEN_API_URL.",
+            mend=f"Set another DRAENEI_HOME, or unset {source.upper()}_API_URL.",
         )
     if others:
         raise SettingsError(

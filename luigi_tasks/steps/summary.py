@@ -10,6 +10,8 @@ from typing import Any, TextIO
 from luigi_tasks.domain.progress import human_bytes, human_seconds
 from luigi_tasks.gateways import audit_ledger, coverage_ledger, postgres
 from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Listing
 
 
 def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
@@ -38,12 +40,12 @@ def lines(facts: dict[str, Any]) -> list[str]:
         text.append(_line("error", facts["error"]))
     if "seen" in facts:
         text += _counted(facts)
-    text.append(_line("certificate", certified(facts.get("certificate"))))
+    if _has_pictures(facts):
+        text.append(_line("certificate", certified(facts.get("certificate"))))
     if facts["state"] == "succeeded":
         text.append(_line("next", _next(facts)))
     else:
-        command = f"luigi --module luigi_tasks Collect --query {shlex.quote(facts['query'])} --run-id {facts['run_id']}"
-        text.append(_line("next", f"mend it, then: {command}"))
+        text.append(_line("next", f"mend it, then: {_command(facts)}"))
     return text
 
 
@@ -52,8 +54,9 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     text = [
         _line("seen", f"{facts['seen']}{claimed}, {facts['api_calls']} API answers"),
         _line("new", f"{facts['inserted']}, changed {facts['updated']}, quarantined {facts['quarantined']}"),
-        _line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"),
     ]
+    if _has_pictures(facts):
+        text.append(_line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"))
     if facts.get("unexpected_fields"):
         text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
     if facts["quarantined"]:
@@ -64,10 +67,23 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     text += [_line("stopped", sentence) for sentence in facts.get("stopped", ())]
     if facts["pending_after"] is not None:
         text.append(_line("pending", f"{facts['pending_after']} pictures due now"))
-    text.append(_line("collection", ", ".join(f"{status} {number}" for status, number in facts["collection"].items())))
+    if facts["collection"] and _has_pictures(facts):
+        text.append(_line("collection", ", ".join(f"{name} {number}" for name, number in facts["collection"].items())))
     if facts["contact_sheet"]:
         text.append(_line("pictures", facts["contact_sheet"]))
     return text
+
+
+def _has_pictures(facts: dict[str, Any]) -> bool:
+    return isinstance(CATALOGUE[facts.get("source", "wallhaven")], Listing)
+
+
+def _command(facts: dict[str, Any]) -> str:
+    """The same run again; Wallhaven is the source when none is named."""
+    source = facts.get("source", "wallhaven")
+    words = ["luigi", "--module", "luigi_tasks", "Collect", *(["--source", source] if source != "wallhaven" else [])]
+    words += ["--query", facts["query"]] if facts["query"] else []
+    return shlex.join([*words, "--run-id", facts["run_id"]])
 
 
 def certified(certificate: dict[str, Any] | None) -> str:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+
 import click
 
 from luigi_tasks import settings
 from luigi_tasks.domain.progress import human_bytes
+from luigi_tasks.domain.run import RUN_ID_FORMAT, Query
 from luigi_tasks.gateways import audit_ledger, embedded_postgres, postgres
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Listing, Request, Requested, Source
+from luigi_tasks.steps import access
 
 
 @click.command(help="What a run would do, from what the warehouse knows; asks the source nothing, writes nothing.")
-@click.option("--source", default="wallhaven", show_default=True)
-@click.option("--query", "text", default="", help="Search text; default: the setting WALLHAVEN_QUERY.")
+@click.option("--source", default="wallhaven", show_default=True, type=click.Choice(sorted(CATALOGUE)))
+@click.option("--query", "text", default="", help="What to ask; default: the setting WALLHAVEN_QUERY …")
 def plan(source: str, text: str) -> None:
     """Print the plan."""
     own = settings.load()
-    query = CATALOGUE[source].query(text or own.wallhaven_query, own.filters())
-    request = CATALOGUE[source].first_request(query)
-    click.echo(f"ask       {own.wallhaven_api_url}{request.path}")
-    for name, value in request.params:
-        click.echo(f"          {name}={value}")
-    click.echo(f"budget    {own.wallhaven_rate_per_minute} requests a minute, {own.details_per_run} details a run")
+    found = CATALOGUE[source]
+    query = access.query(own, source, text)
+    reached = access.access(own, found)
+    requests = [found.first_request(query)] if isinstance(found, Listing) else _requests(found, query)
+    for request in requests:
+        click.echo(f"ask       {reached.address}{request.path}")
+        for name, value in request.params:
+            click.echo(f"          {name}={value}")
+    if not isinstance(found, Listing):
+        click.echo(f"budget    {reached.per_minute} requests a minute")
+        click.echo(f"store     {open_store(own).uri('raw/')}")
+        return
+    click.echo(f"budget    {reached.per_minute} requests a minute, {own.details_per_run} details a run")
     click.echo(f"store     {open_store(own).uri('wallpapers/')}")
     if own.embedded and embedded_postgres.describe(own.draenei_home) is None:
         click.echo("known     nothing yet: every page is read, every picture is downloaded")
         return
     _known(own)
+
+
+def _requests(source: Source, query: Query) -> Sequence[Request]:
+    assert isinstance(source, Requested), source.NAME
+    return source.requests(query, datetime.datetime.now(datetime.UTC).strftime(RUN_ID_FORMAT))
 
 
 def _known(own: settings.Settings) -> None:

@@ -11,18 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luigi_tasks.domain import cleaning
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.run import Query
+from luigi_tasks.gateways import warehouse_roles
+from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import checked_key
+from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Page, Source
+from luigi_tasks.sources.contract import Listing, Page, Request, Requested, Source, clean_entities
 from luigi_tasks.sources.validation import RecordCheck
+from luigi_tasks.steps import access, model
 from luigi_tasks.warehouse import migrate
 
 every_source = pytest.mark.parametrize("source", CATALOGUE.values(), ids=CATALOGUE)
 every_entity = pytest.mark.parametrize(
     ("source", "entity"), [(source, entity) for source in CATALOGUE.values() for entity in source.ENTITIES]
 )
+every_listing = pytest.mark.parametrize(
+    "source", [source for source in CATALOGUE.values() if isinstance(source, Listing)], ids=lambda source: source.NAME
+)
+QUERIES = {"wallhaven": "draenei"}
 DDL = "\n".join(migration.sql for migration in migrate.available())
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 ANY_JSON = st.recursive(
@@ -36,12 +45,31 @@ ANY_JSON = st.recursive(
 def test_it_is_listed_under_its_name_and_offers_what_the_protocol_says(source: Source) -> None:
     assert CATALOGUE[source.NAME] is source
     assert source.ENTITIES
-    functions = inspect.getmembers(Source, inspect.isfunction)
+    assert isinstance(source.CREDENTIAL_HEADER, str)
+    capabilities = [protocol for protocol in (Requested, Listing) if isinstance(source, protocol)]
+    assert len(capabilities) == 1, "a run's requests are known beforehand, or they are a crawl"
+    functions = inspect.getmembers(capabilities[0], inspect.isfunction)
     wanted = {name: function for name, function in functions if not name.startswith("_")}
-    assert len(wanted) == 8
+    assert {"query", "parse", "record_id"} < wanted.keys()
     for name, function in wanted.items():
         parameters = [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
         assert list(inspect.signature(getattr(source, name)).parameters) == parameters, name
+
+
+@every_source
+def test_the_settings_say_how_it_is_reached(source: Source) -> None:
+    found = access.access(Settings(_env_file=None), source)
+    assert found.address.startswith("http")
+    assert found.per_minute > 0
+    assert f"{source.NAME}_api_url" in Settings.model_fields
+    assert access.query(Settings(_env_file=None), source.NAME, QUERIES.get(source.NAME, "")).source == source.NAME
+
+
+@every_source
+def test_every_raw_table_is_a_source_of_its_models(source: Source) -> None:
+    declared = warehouse_roles.declared_sources()
+    assert {entity.table for entity in source.ENTITIES.values()} <= declared
+    assert all(list(PROJECT.glob(path.removeprefix("path:"))) for path in model.selection(source.NAME) if ":" in path)
 
 
 @every_source
@@ -73,26 +101,47 @@ def test_its_schema_is_one_and_its_raw_table_exists(source: Source, entity: str)
     assert schema.get("additionalProperties", True) is True, "an unknown field is reported, not refused"
 
 
+def requested(source: Source) -> list[Request]:
+    """Every kind of request that a run of the source makes."""
+    query = source.query(QUERIES.get(source.NAME, ""), {})
+    if isinstance(source, Requested):
+        return list(source.requests(query, "2026-11-21T07:00"))
+    assert isinstance(source, Listing)
+    following = source.following_request(query, Page((), number=1, last_number=2))
+    assert following is not None
+    return [source.first_request(query), following, source.detail_request("94x38z")]
+
+
 @every_source
 def test_its_requests_are_the_same_each_time_and_their_names_can_be_keys(source: Source) -> None:
-    first, again = (source.first_request(source.query("draenei", {})) for _ in range(2))
-    assert first == again
-    detail = source.detail_request("94x38z")
-    following = source.following_request(source.query("draenei", {}), Page((), number=1, last_number=2))
-    assert following is not None
-    assert following.page_name != first.page_name
-    for request in (first, following, detail):
-        assert request.entity in source.ENTITIES
+    requests = requested(source)
+    assert requests == requested(source)
+    assert {request.entity for request in requests} == set(source.ENTITIES)
+    assert len({(request.entity, request.page_name) for request in requests}) == len(requests)
+    for request in requests:
         assert request.path.startswith("/")
         assert checked_key(f"raw/{source.NAME}/{request.entity}/{request.page_name}.gz")
 
 
-@every_source
-def test_nothing_follows_the_last_page(source: Source) -> None:
+@every_listing
+def test_nothing_follows_the_last_page(source: Listing) -> None:
     query = source.query("draenei", {})
     assert isinstance(query, Query)
     assert query.source == source.NAME
     assert source.following_request(query, Page((), number=2, last_number=2)) is None
+
+
+@every_entity
+def test_every_field_of_the_clean_zone_has_a_type_and_bounds(source: Source, entity: str) -> None:
+    if entity not in clean_entities(source):
+        return
+    schema = source.ENTITIES[entity].json_schema()
+    names = [field.name for field in cleaning.fields(schema)]
+    assert len(set(names)) == len(names) > 0
+    assert all(name == name.lower() and name.isidentifier() for name in names)
+    for name, inner in schema["properties"].items():
+        if inner.get("type") == "integer":
+            assert -(2**63) <= inner["minimum"] <= inner["maximum"] < 2**63, name
 
 
 def read(source: Source, entity: str, body: bytes) -> Page | None:

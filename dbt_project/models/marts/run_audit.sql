@@ -66,12 +66,7 @@ distinct_records as (
 ),
 
 versions as (
-    select
-        run_key,
-        count(*) filter (where version_number = 1) as inserted,
-        count(distinct wallhaven_id) filter (where version_number > 1) as updated
-    from {{ ref('wallpaper_versions') }}
-    group by run_key
+    {{ changes_by_run({'wallpaper_versions': 'wallhaven_id', 'int_jsonplaceholder__versions': 'record_key'}) }}
 ),
 
 outcomes as (
@@ -112,7 +107,7 @@ final as (
         runs.state,
         runs.error,
         coalesce(calls.api_calls, 0) as api_calls,
-        coalesce(distinct_records.seen, 0) as seen,
+        coalesce(distinct_records.seen, counts.received - counts.quarantined, 0)::bigint as seen,
         coalesce(versions.inserted, 0) as inserted,
         coalesce(versions.updated, 0) as updated,
         coalesce(counts.received, 0) as received,

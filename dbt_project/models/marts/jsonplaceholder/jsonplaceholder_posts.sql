@@ -1,0 +1,27 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='id',
+        indexes=[{'columns': ['id'], 'unique': true}],
+        pre_hook="{{ apply_batches(after=['int_jsonplaceholder__versions']) }}",
+    )
+}}
+
+with
+
+standing as (
+    {{ jsonplaceholder_standing('posts') }}
+),
+
+final as (
+    select
+        record_id::bigint as id,
+        {{ json_integer('payload', 'userId') }} as user_id,
+        payload ->> 'title' as title,
+        payload ->> 'body' as body,
+        {{ provenance_columns() }}
+    from standing
+)
+
+select * from final

@@ -1,0 +1,1 @@
+{{ record_observations('jsonplaceholder', jsonplaceholder_entities()) }}

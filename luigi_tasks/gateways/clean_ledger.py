@@ -1,0 +1,64 @@
+"""ops.clean_files: which file of the clean zone a page became."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luigi_tasks.gateways.page_ledger import PageRow
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+
+@dataclass(frozen=True)
+class CleanFile:
+    """A file: records of it, and how many of its page were left out as bad."""
+
+    object_key: str
+    sha256: str
+    size: int
+    records: int
+    quarantined: int
+
+
+def pages_to_clean(cursor: Cursor, run_key: str, entities: Sequence[str]) -> list[PageRow]:
+    """Pages of a run that answered 200 and have no file yet, in the order in which they were fetched."""
+    cursor.execute(
+        "select page_id, page_name, entity, status, object_key, body_sha256 from ops.pages as p"
+        " where run_key = %s and entity = any(%s) and status = 200"
+        " and not exists (select from ops.clean_files as c where c.page_id = p.page_id)"
+        " order by fetched_at, page_name",
+        (run_key, list(entities)),
+    )
+    return [PageRow(*row) for row in cursor.fetchall()]
+
+
+def enter(cursor: Cursor, source: str, page: PageRow, file: CleanFile) -> None:
+    """Enter the file of a page."""
+    cursor.execute(
+        "insert into ops.clean_files (page_id, source, entity, body_sha256, object_key, sha256, bytes, records,"
+        " quarantined) values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (
+            page.page_id,
+            source,
+            page.entity,
+            page.body_sha256,
+            file.object_key,
+            file.sha256,
+            file.size,
+            file.records,
+            file.quarantined,
+        ),
+    )
+
+
+def forget(cursor: Cursor, source: str, entity: str, body_sha256: str) -> list[str]:
+    """Take out the files of every page with these bytes, so that they are made anew; returns the pages' runs."""
+    cursor.execute(
+        "delete from ops.clean_files as c using ops.pages as p where c.page_id = p.page_id and c.source = %s"
+        " and c.entity = %s and c.body_sha256 = %s returning p.run_key",
+        (source, entity, body_sha256),
+    )
+    return sorted({run_key for (run_key,) in cursor.fetchall()})

@@ -1,0 +1,54 @@
+"""How a source is reached on this machine: what the settings say of it, found by the source's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from luigi_tasks.domain.run import Query
+from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Source
+
+NO_FILTERS = ("api_url", "api_key", "rate_per_minute", "query")
+
+
+@dataclass(frozen=True)
+class Access:
+    """address: what a request's path is relative to. headers: with the credential, so they are shown nowhere."""
+
+    address: str
+    per_minute: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def access(settings: Settings, source: Source) -> Access:
+    """What {SOURCE}_API_URL, {SOURCE}_RATE_PER_MINUTE and {SOURCE}_API_KEY say."""
+    key: SecretStr | None = getattr(settings, f"{source.NAME}_api_key", None)
+    headers = {source.CREDENTIAL_HEADER: key.get_secret_value()} if key and source.CREDENTIAL_HEADER else {}
+    return Access(address(settings, source.NAME), getattr(settings, f"{source.NAME}_rate_per_minute"), headers)
+
+
+def address(settings: Settings, source: str) -> str:
+    """{SOURCE}_API_URL."""
+    found: str = getattr(settings, f"{source}_api_url")
+    return found
+
+
+def query(settings: Settings, source: str, text: str = "") -> Query:
+    """The query of a text, of {SOURCE}_QUERY when it is empty. Raises SettingsError for a bad filter."""
+    return CATALOGUE[source].query(text or getattr(settings, f"{source}_query", ""), _filters(settings, source))
+
+
+def _filters(settings: Settings, source: str) -> Mapping[str, str | None]:
+    if source == "wallhaven":  # the API has names of its own for some
+        return settings.filters()
+    names = [name for name in type(settings).model_fields if name.startswith(f"{source}_")]
+    short = {name: name.removeprefix(f"{source}_") for name in names}
+    return {
+        short[name]: None if getattr(settings, name) is None else str(getattr(settings, name))
+        for name in names
+        if short[name] not in NO_FILTERS
+    }
