@@ -25,6 +25,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 
+import luigi
+
 from luigi_tasks import settings
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -178,6 +180,13 @@ class Collect(RunTask):
 
     One at a time for a source: a second one exits with 10 and touches nothing.
     """
+
+    file = luigi.Parameter(default="", description="sales: a path, http(s):// or s3:// address; as --query")
+
+    @property
+    def asked(self) -> str:
+        """The query, or the file that stands for it."""
+        return self.query or self.file
 
     def requires(self) -> RunTask:
         """The whole graph, its query spelled out as it shows in the scheduler's page."""

@@ -37,5 +37,13 @@ class JsonplaceholderSettings(BaseSettings):
     jsonplaceholder_rate_per_minute: int = Field(60, ge=1, description="API calls in any 60 s, over all processes")
 
 
-class SourceSettings(JsonplaceholderSettings):
+class SalesSettings(BaseSettings):
+    """Files of sales."""
+
+    sales_file: str | None = Field(None, description="path, http(s):// or s3:// address when --file is not given")
+    sales_max_bytes: int = Field(64 << 20, ge=1, description="a larger file of sales is refused")
+    sales_rate_per_minute: int = Field(60, ge=1, description="files asked for in any 60 s, over all processes")
+
+
+class SourceSettings(JsonplaceholderSettings, SalesSettings):
     """The settings of every source but Wallhaven, whose stand in `settings.Settings`."""

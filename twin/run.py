@@ -26,11 +26,13 @@ def main() -> int:
     """Run the command; its exit code, or 1 when it cannot be started."""
     options = _options()
     from twin.demo import demo_catalogue, demo_faults
+    from twin.sales import FILE
 
     catalogue = demo_catalogue(small=options.small)
-    for _ in range(_count_visit(options.visits)):
+    visits = _count_visit(options.visits)
+    for _ in range(visits):
         catalogue.upload(UPLOADED_BETWEEN_VISITS)
-    twin = _started(catalogue, demo_faults())
+    twin = _started(catalogue, demo_faults(), visits)
     try:
         environment = os.environ | {
             "WALLHAVEN_API_URL": twin.api_url,
@@ -38,6 +40,7 @@ def main() -> int:
             "WALLHAVEN_RATE_PER_MINUTE": str(RATE_PER_MINUTE),
         }
         environment |= {f"{name.upper()}_API_URL": twin.site_url(name) for name in twin.sites}
+        environment["SALES_FILE"] = f"{twin.site_url('sales')}/{FILE}"
         return subprocess.run(options.command, env=environment, check=False).returncode
     except OSError as problem:
         sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")
@@ -46,18 +49,18 @@ def main() -> int:
         twin.stop()
 
 
-def _started(catalogue: Catalogue, faults: list[Fault], port: int = PORT) -> Twin:
+def _started(catalogue: Catalogue, faults: list[Fault], visits: int, port: int = PORT) -> Twin:
     """A twin on the port, on any other when it is taken."""
     from twin.server import Twin
     from twin.sites import demo_sites
 
-    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, sites=demo_sites(), port=port)
+    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, sites=demo_sites(visits), port=port)
     try:
         twin.start()
     except OSError:
         if port == 0:
             raise
-        return _started(catalogue, faults, 0)
+        return _started(catalogue, faults, visits, 0)
     return twin
 
 

@@ -32,8 +32,9 @@ def answer(sites: Mapping[str, Site], request: Request) -> Response:
     return sites[name].answer(replace(request, path=request.path.removeprefix(f"/{name}") or "/"))
 
 
-def demo_sites() -> list[Site]:
-    """Every site there is, as the demo has them."""
+def demo_sites(visits: int = 0) -> list[Site]:
+    """Every site there is, as the demo has them after so many visits."""
     from twin.jsonplaceholder import Jsonplaceholder
+    from twin.sales import Sales
 
-    return [Jsonplaceholder()]
+    return [Jsonplaceholder(), Sales(visits)]

@@ -1,6 +1,6 @@
 """Sales: a CSV file with an order line a row, an extract of everything that its system knows.
 
-Docs         the layout of the widely published "sample sales data" of a dealer in model cars, 2003 to 2005
+Docs         https://www.kaggle.com/datasets/kyanyoga/sample-sales-data: a dealer in model cars, 2003 to 2005
 Pages        one: the file
 Rate limit   none
 Credential   that of the address, where it needs one: S3's
@@ -24,7 +24,8 @@ from luigi_tasks.domain.run import Query
 from luigi_tasks.sources.contract import Entity, Page, Request
 
 NAME = "sales"
-ENTITIES: Mapping[str, Entity] = {"lines": Entity("raw.sales_lines", "sales_lines.json")}
+MEDIA = ("/csv", "/plain", "/octet-stream", "/vnd.ms-excel")
+ENTITIES: Mapping[str, Entity] = {"lines": Entity("raw.sales_lines", "sales_lines.json", media=MEDIA)}
 CREDENTIAL_HEADER = ""
 
 REQUIRED = (
@@ -56,13 +57,25 @@ def query(text: str, filters: Mapping[str, str | None]) -> Query:
     return Query.of(NAME, address, {"file": address})
 
 
+def address(query: Query) -> str:
+    """The folder, the site or the bucket that the file stands in."""
+    return _split(query)[0]
+
+
 def requests(query: Query, run_id: str) -> Sequence[Request]:
     """The file, as a page of its own."""
-    return [Request("lines", "file", dict(query.parameters)["file"])]
+    return [Request("lines", "file", f"/{_split(query)[1]}")]
+
+
+def _split(query: Query) -> tuple[str, str]:
+    folder, slash, name = dict(query.parameters)["file"].rpartition("/")
+    return (folder if slash else "."), name
 
 
 def parse(entity: str, body: bytes) -> Page:
-    """The file's lines as {column: cell}; a line that is wrong as a line says so in `_problem`.
+    """The file's lines as {column: cell}; what is wrong beside the cells stands in `_problem`.
+
+    A line with other cells than the header has is no record but a sentence: nobody knows which cell is which.
 
     Raises SourceError when it is no CSV text with the columns that are needed.
     """
@@ -123,13 +136,12 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         raise SourceError(f"line {reader.line_num} of the file is no CSV: {problem}", mend=MEND) from None
 
 
-def _records(rows: Iterator[tuple[int, list[str]]]) -> Iterator[dict[str, str]]:
+def _records(rows: Iterator[tuple[int, list[str]]]) -> Iterator[dict[str, str] | str]:
     header = _header(next(rows, (0, []))[1])
     first_at: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != len(header):
-            problem = f"line {line} has {len(cells)} cells, the header {len(header)}"
-            yield {"_problem": problem, "_cells": " | ".join(cells)}
+            yield f"line {line} has {len(cells)} cells, the header {len(header)}: {' | '.join(cells)}"
             continue
         record = dict(zip(header, cells, strict=True))
         problems = [f"{name} {record[name]!r} is no day" for name in DATES if not _to_iso_date(record, name)]

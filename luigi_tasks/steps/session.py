@@ -64,7 +64,7 @@ class Session:
         """Enter a run as running, once. Raises SettingsError when its pictures would mix with a demo's."""
         if run.key in self.runs:
             return
-        address = access.address(self.settings, run.query.source)
+        address = access.address(self.settings, run.query)
         with postgres.transaction(self.settings) as cursor:
             refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address, run.query.source)
             made_with = run_ledger.Circumstances(CODE_VERSION, self.settings.digest(), address)

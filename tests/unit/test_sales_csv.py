@@ -189,4 +189,5 @@ def test_an_address_without_a_file_or_with_a_secret_is_refused(address: str) -> 
 def test_the_setting_names_the_file_when_nothing_else_does() -> None:
     query = sales_csv.query("", {"file": "a.csv"})
     assert query == sales_csv.query("a.csv", {"file": "b.csv"})
-    assert [request.path for request in sales_csv.requests(query, "2026-11-21T07:00")] == ["a.csv"]
+    assert [request.path for request in sales_csv.requests(query, "2026-11-21T07:00")] == ["/a.csv"]
+    assert sales_csv.address(query) == "."

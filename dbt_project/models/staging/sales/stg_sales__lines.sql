@@ -5,7 +5,7 @@ files as (
 ),
 
 lines as (
-    select * from {{ source('raw_sales', 'sales_lines') }}
+    select * from {{ source('sales', 'sales_lines') }}
 ),
 
 final as (
