@@ -1,7 +1,7 @@
 {#- What a file of sales says, typed. The schema let in only cells that fit, so the casts cannot fail. -#}
 
 {%- macro sales_text(field) -%}
-nullif(lines.payload ->> '{{ field }}', '')
+{{ json_cell('lines.payload', field) }}
 {%- endmacro -%}
 
 {%- macro sales_integer(field) -%}
@@ -48,7 +48,7 @@ ranked as (
         batch_id,
         {{ key }},
         {{ attributes | join(', ') }},
-        md5(jsonb_build_array({{ attributes | join(', ') }})::text) as fingerprint,
+        {{ fingerprint_of(attributes) }} as fingerprint,
         row_number() over (
             partition by logical_time, {{ key }}
             order by order_date desc, order_number desc, order_line_number desc
@@ -79,13 +79,13 @@ select * from final
 {%- if not is_rebuild() -%}
 delete from {{ this }}
 where exists (
-    select from {{ ref('stg_sales__files') }} as new_files
+    select 1 from {{ ref('stg_sales__files') }} as new_files
     where
         {{ in_new_batches() }}
         and (
-            exists (select from {{ this }} as versions where versions.observed_at >= new_files.logical_time)
+            exists (select 1 from {{ this }} as versions where versions.observed_at >= new_files.logical_time)
             or exists (
-                select from {{ ref('stg_sales__files') }} as known_files
+                select 1 from {{ ref('stg_sales__files') }} as known_files
                 inner join {{ source('ops', 'applied_batches') }} as applied
                     on known_files.batch_id = applied.batch_id and applied.model = '{{ this.identifier }}'
                 where
@@ -105,6 +105,7 @@ where exists (
 -#}
 {%- macro sales_versions(members, key, attributes) -%}
 {%- set columns = key ~ ', ' ~ attributes | join(', ') -%}
+{%- set history = '(partition by ' ~ key ~ ' order by logical_time)' -%}
 with
 
 files as (
@@ -112,7 +113,7 @@ files as (
         logical_time,
         run_key
     from {{ ref('stg_sales__files') }}
-    where {{ in_new_batches() }}{% if not is_rebuild() %} or not exists (select from {{ this }}){% endif %}
+    where {{ in_new_batches() }}{% if not is_rebuild() %} or not exists (select 1 from {{ this }}){% endif %}
 ),
 
 members as (
@@ -121,12 +122,12 @@ members as (
         {{ columns }},
         fingerprint
     from {{ members }}
-    where logical_time = any(array(select files.logical_time from files))
+    where {{ among("logical_time", "select files.logical_time from files") }}
 ),
 
 unread_lines as (
     select * from {{ ref('stg_sales__unread_lines') }}
-    where logical_time = any(array(select files.logical_time from files))
+    where {{ among("logical_time", "select files.logical_time from files") }}
 ),
 
 standing as (
@@ -181,7 +182,7 @@ sightings as (
     where
         members.fingerprint is not null
         or not exists (
-            select from unread_lines
+            select 1 from unread_lines
             where
                 unread_lines.logical_time = files.logical_time
                 and (unread_lines.{{ key }} = keys.{{ key }} or unread_lines.{{ key }} is null)
@@ -191,23 +192,24 @@ sightings as (
 marked as (
     select
         *,
-        row_number() over history = 1 or fingerprint is distinct from lag(fingerprint) over history as is_change
+        row_number() over {{ history }} = 1
+        or coalesce(fingerprint, '') <> coalesce(lag(fingerprint) over {{ history }}, '') as is_change
     from sightings
-    window history as (partition by {{ key }} order by logical_time)
 ),
 
 changes as (
     select
         *,
-        row_number() over history as place,
-        first_value(version_number) over history as first_number,
+        row_number() over {{ history }} as place,
+        first_value(version_number) over (
+            partition by {{ key }} order by logical_time rows unbounded preceding
+        ) as first_number,
         {% for attribute in attributes -%}
-        lag({{ attribute }}) over history as last_{{ attribute }},
+        lag({{ attribute }}) over {{ history }} as last_{{ attribute }},
         {% endfor -%}
-        lead(logical_time) over history as next_time
+        lead(logical_time) over {{ history }} as next_time
     from marked
     where is_change
-    window history as (partition by {{ key }} order by logical_time)
 ),
 
 versions as (
@@ -240,22 +242,14 @@ select
     fingerprint,
     run_key
 from versions
-where changes > 1 or not exists (select from standing where standing.{{ key }} = versions.{{ key }})
-{%- endmacro -%}
-
-{#- One row for each day from January 1 of the first date's year to December 31 of the last date's. -#}
-{%- macro days_of_years(first_date, last_date) -%}
-generate_series(
-    date_trunc('year', {{ first_date }}), date_trunc('year', {{ last_date }}) + interval '1 year' - interval '1 day',
-    interval '1 day'
-)::date
+where changes > 1 or not exists (select 1 from standing where standing.{{ key }} = versions.{{ key }})
 {%- endmacro -%}
 
 {#- Pre-hook of the fact: the current file replaces the last one whole, but only when some file came in. -#}
 {%- macro forget_when_a_file_came() -%}
 {%- if not is_rebuild() -%}
 delete from {{ this }}
-where exists (select from {{ ref('stg_sales__files') }} where {{ in_new_batches() }})
+where exists (select 1 from {{ ref('stg_sales__files') }} where {{ in_new_batches() }})
 {%- endif -%}
 {%- endmacro -%}
 

@@ -28,7 +28,9 @@
 {%- macro utc_minute(run_id) -%}{{ run_id }}::timestamptz{%- endmacro -%}
 {%- macro sales_members(key, attributes) -%}select 1 as one{%- endmacro -%}
 {%- macro sales_versions(members, key, attributes) -%}select * from {{ members }}{%- endmacro -%}
-{%- macro days_of_years(first_date, last_date) -%}generate_series({{ first_date }}, {{ last_date }})::date{%- endmacro -%}
+{%- macro days_of_years(bounds) -%}select first_date as date_day from {{ bounds }}{%- endmacro -%}
+{%- macro iso_day_of_week(day) -%}extract(isodow from {{ day }})::integer{%- endmacro -%}
+{%- macro quarantined_cell(record, field) -%}{{ record }}::text{%- endmacro -%}
 {%- macro stood_on(version, date) -%}{{ version }}.valid_from < {{ date }}{%- endmacro -%}
 {%- macro sales_measures() -%}count(*) as lines{%- endmacro -%}
 {%- macro loads_that_do_not_add_up(name, entities) -%}select 1 as one{%- endmacro -%}

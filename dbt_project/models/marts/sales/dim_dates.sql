@@ -17,8 +17,7 @@ bounds as (
 ),
 
 days as (
-    select {{ days_of_years('first_date', 'last_date') }} as date_day
-    from bounds
+    {{ days_of_years('bounds') }}
 ),
 
 final as (
@@ -28,9 +27,9 @@ final as (
         extract(quarter from date_day)::integer as quarter,
         extract(month from date_day)::integer as month,
         extract(day from date_day)::integer as day_of_month,
-        extract(isodow from date_day)::integer as day_of_week,
+        {{ iso_day_of_week('date_day') }} as day_of_week,
         extract(week from date_day)::integer as iso_week,
-        extract(isodow from date_day) >= 6 as is_weekend,
+        {{ iso_day_of_week('date_day') }} >= 6 as is_weekend,
         date_trunc('month', date_day)::date as month_start
     from days
 )

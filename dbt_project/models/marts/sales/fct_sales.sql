@@ -16,7 +16,7 @@ current_file as (
     select max(logical_time) as logical_time
     from {{ ref('stg_sales__files') }}
     {% if not is_rebuild() %}
-        where not exists (select from {{ this }})
+        where not exists (select 1 from {{ this }})
     {% endif %}
 ),
 

@@ -16,9 +16,10 @@ final as (
         files.logical_time,
         files.run_key,
         quarantine.position,
-        nullif(quarantine.record::json ->> 'PRODUCTCODE', '') as product_code,
+        {{ quarantined_cell('quarantine.record', 'PRODUCTCODE') }} as product_code,
         coalesce(
-            nullif(quarantine.record::json ->> 'CUSTOMERID', ''), nullif(quarantine.record::json ->> 'CUSTOMERNAME', '')
+            {{ quarantined_cell('quarantine.record', 'CUSTOMERID') }},
+            {{ quarantined_cell('quarantine.record', 'CUSTOMERNAME') }}
         ) as customer_id
     from files
     inner join quarantine on files.body_sha256 = quarantine.body_sha256
