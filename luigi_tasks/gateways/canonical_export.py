@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,24 +24,37 @@ ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class Table:
-    """A table or model of the export: its unique key, the columns left out, or the query that stands for it."""
+    """A table or model of the export: its unique key, the columns left out, or the query that stands for it.
+
+    source: whose rows, in a query that says {source}.
+    """
 
     name: str
     key: tuple[str, ...]
     without: frozenset[str] = frozenset()
     query: str = ""
+    source: str = "wallhaven"
 
     @property
     def rows(self) -> str:
         """SQL of the rows: (key as text, row as jsonb), in the order of the key."""
         key = "jsonb_build_array({})::text".format(", ".join(f"t.{column}" for column in self.key))
         removed = "".join(f" - '{column}'" for column in sorted(self.without))
-        relation = f"({self.query})" if self.query else self.name
+        relation = f"({self.query.format(source=self.source)})" if self.query else self.name
         # Every name in it is a constant of this module.
         return f'select {key} collate "C" as key, to_jsonb(t){removed} as row from {relation} as t order by 1'  # noqa: S608
 
 
-RUNS = "select * from ops.runs as r where exists (select from ops.pages as p where p.run_key = r.run_key)"
+RUNS = """
+select * from ops.runs as r
+where r.source = '{source}' and exists (select from ops.pages as p where p.run_key = r.run_key)
+"""
+PAGES = "select * from ops.pages where source = '{source}'"
+CLEAN_FILES = """
+select c.*, p.run_key, p.page_name
+from ops.clean_files as c inner join ops.pages as p using (page_id)
+where c.source = '{source}'
+"""
 LOADS = """
 select
     l.*,
@@ -50,9 +63,10 @@ select
     (
         select array_agg(distinct field order by field)
         from ops.loads as o cross join unnest(o.unexpected_fields) as field
-        where o.entity = l.entity and o.body_sha256 = l.body_sha256
+        where o.source = l.source and o.entity = l.entity and o.body_sha256 = l.body_sha256
     ) as body_unexpected_fields
 from ops.loads as l
+where l.source = '{source}'
 window body as (partition by l.entity, l.body_sha256)
 """
 SIGHTING = ("wallhaven_id", "observation_key")
@@ -65,7 +79,7 @@ TABLES = (
         frozenset({"state", "started_at", "finished_at", "error", "code_version", "settings_sha256", "source_address"}),
         RUNS,
     ),
-    Table("ops.pages", ("run_key", "entity", "page_name"), frozenset({"page_id"})),
+    Table("ops.pages", ("run_key", "entity", "page_name"), frozenset({"page_id"}), PAGES),
     Table(
         "ops.loads",
         ("run_key", "entity", "page_name"),
@@ -76,7 +90,7 @@ TABLES = (
         "ops.quarantine",
         ("entity", "body_sha256", "position"),
         frozenset({"quarantine_id", "page_id", "batch_id", "quarantined_at", "closed_at"}),
-        "select * from ops.quarantine where state = 'open'",
+        "select * from ops.quarantine where state = 'open' and source = '{source}'",
     ),
     Table("draenei_intermediate.int_wallpaper_details", SIGHTING),
     Table("draenei_content.wallpaper_versions", SIGHTING),
@@ -89,6 +103,48 @@ TABLES = (
         frozenset({"s3_key", "sha256", "upload_status", "upload_attempts", "updated_at"}),
     ),
 )
+
+
+def _records(source: str, entities: Sequence[str], marts: Sequence[str]) -> tuple[Table, ...]:
+    """What a source without pictures adds to the ledgers: its raw tables, its versions, its marts by `id`."""
+    return (
+        *(
+            Table(f"raw.{source}_{entity}", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"}))
+            for entity in entities
+        ),
+        Table(
+            "ops.clean_files",
+            ("run_key", "entity", "page_name"),
+            frozenset({"page_id", "cleaned_at"}),
+            CLEAN_FILES,
+            source,
+        ),
+        Table(f"draenei_intermediate.int_{source}__versions", ("record_key", "observation_key")),
+        *(Table(f"draenei_content.{mart}", ("id",)) for mart in marts),
+    )
+
+
+JSONPLACEHOLDER = ("users", "posts", "comments", "albums", "photos", "todos")
+OF_SOURCE = {
+    "jsonplaceholder": _records(
+        "jsonplaceholder", JSONPLACEHOLDER, [f"jsonplaceholder_{entity}" for entity in JSONPLACEHOLDER]
+    ),
+    "sales": (
+        Table("raw.sales_lines", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
+        Table("draenei_content.dim_products", ("product_code", "version_number")),
+        Table("draenei_content.dim_customers", ("customer_id", "version_number")),
+        Table("draenei_content.dim_statuses", ("status",)),
+        Table("draenei_content.fct_sales", ("order_line_key",)),
+    ),
+}
+
+
+def tables_of(source: str) -> tuple[Table, ...]:
+    """The tables of one source, the ledgers with its rows only."""
+    if source == "wallhaven":
+        return TABLES
+    ledgers = [replace(table, source=source) for table in TABLES if table.name.startswith("ops.")]
+    return (*ledgers, *OF_SOURCE[source])
 
 
 def rows(connection: Connection, table: Table) -> Iterator[tuple[str, dict[str, object]]]:
@@ -115,6 +171,6 @@ def digest(connection: Connection, table: Table) -> tuple[str, int]:
     return hashed.hexdigest(), number
 
 
-def digests(connection: Connection) -> dict[str, str]:
-    """{table: SHA-256 of its export} of every table, in one transaction of the caller's."""
-    return {table.name: digest(connection, table)[0] for table in TABLES}
+def digests(connection: Connection, source: str = "wallhaven") -> dict[str, str]:
+    """{table: SHA-256 of its export} of every table of a source, in one transaction of the caller's."""
+    return {table.name: digest(connection, table)[0] for table in tables_of(source)}

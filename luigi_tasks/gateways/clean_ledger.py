@@ -54,11 +54,19 @@ def enter(cursor: Cursor, source: str, page: PageRow, file: CleanFile) -> None:
     )
 
 
-def forget(cursor: Cursor, source: str, entity: str, body_sha256: str) -> list[str]:
-    """Take out the files of every page with these bytes, so that they are made anew; returns the pages' runs."""
+def runs_without_files(cursor: Cursor, source: str, entities: Sequence[str]) -> list[str]:
+    """Runs with loaded pages that have no file."""
     cursor.execute(
-        "delete from ops.clean_files as c using ops.pages as p where c.page_id = p.page_id and c.source = %s"
-        " and c.entity = %s and c.body_sha256 = %s returning p.run_key",
+        "select distinct l.run_key from ops.loads as l where l.source = %s and l.entity = any(%s)"
+        " and not exists (select from ops.clean_files as c where c.page_id = l.page_id) order by 1",
+        (source, list(entities)),
+    )
+    return [run_key for (run_key,) in cursor.fetchall()]
+
+
+def forget(cursor: Cursor, source: str, entity: str, body_sha256: str) -> None:
+    """Take out the files of every page with these bytes, so that they are made anew."""
+    cursor.execute(
+        "delete from ops.clean_files where source = %s and entity = %s and body_sha256 = %s",
         (source, entity, body_sha256),
     )
-    return sorted({run_key for (run_key,) in cursor.fetchall()})

@@ -43,7 +43,8 @@ def share_of_run(cursor: Cursor, run_key: str) -> tuple[int, int]:
     """(records received by a run, those of them that are in quarantine now), whichever run brought the body first."""
     cursor.execute(
         "select coalesce(sum(l.received), 0)::bigint, coalesce(sum((select count(*) from ops.quarantine as q"
-        "  where q.entity = l.entity and q.body_sha256 = l.body_sha256 and q.state = 'open')), 0)::bigint"
+        "  where q.source = l.source and q.entity = l.entity and q.body_sha256 = l.body_sha256"
+        "  and q.state = 'open')), 0)::bigint"
         " from ops.loads as l where l.run_key = %s",
         (run_key,),
     )
@@ -117,6 +118,7 @@ def recount(cursor: Cursor, page: PageRow, *, loaded: int, duplicate: int, field
 def move_to_batch(cursor: Cursor, page: PageRow, batch_id: int) -> None:
     """Every load of the page's body belongs to a batch that no model has read: all its sightings are read anew."""
     cursor.execute(
-        "update ops.loads set batch_id = %s where entity = %s and body_sha256 = %s",
-        (batch_id, page.entity, page.body_sha256),
+        "update ops.loads as l set batch_id = %s from ops.pages as p where p.page_id = %s"
+        " and l.source = p.source and l.entity = p.entity and l.body_sha256 = p.body_sha256",
+        (batch_id, page.page_id),
     )

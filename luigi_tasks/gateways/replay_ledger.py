@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.gateways.run_ledger import Circumstances
 
 if TYPE_CHECKING:
@@ -54,6 +55,26 @@ def loads_of(cursor: Cursor, source: str) -> int:
     row = cursor.fetchone()
     assert row is not None
     return int(row[0])
+
+
+def forget_body(cursor: Cursor, source: str, entity: str, table: str, body_sha256: str) -> None:
+    """Take out what was made of a body, for a caller who makes it anew in the same transaction."""
+    whose = (source, entity, body_sha256)
+    # The table's name comes from the catalogue of sources.
+    cursor.execute(f"delete from {table} where body_sha256 = %s", (body_sha256,))  # noqa: S608
+    cursor.execute("delete from ops.quarantine where source = %s and entity = %s and body_sha256 = %s", whose)
+    cursor.execute("delete from ops.loads where source = %s and entity = %s and body_sha256 = %s", whose)
+    cursor.execute("delete from ops.clean_files where source = %s and entity = %s and body_sha256 = %s", whose)
+
+
+def pages_of_body(cursor: Cursor, source: str, entity: str, body_sha256: str) -> list[tuple[PageRow, str]]:
+    """(page, its run) of every page with these bytes, in the order of the responses."""
+    cursor.execute(
+        "select page_id, page_name, entity, status, object_key, body_sha256, run_key from ops.pages"
+        " where source = %s and entity = %s and body_sha256 = %s and status = 200 order by fetched_at, object_key",
+        (source, entity, body_sha256),
+    )
+    return [(PageRow(*row[:6]), row[6]) for row in cursor.fetchall()]
 
 
 def entered_keys(cursor: Cursor, source: str) -> frozenset[str]:

@@ -84,7 +84,7 @@ def differences(settings: Settings, source: str, store: ObjectStore, progress: P
             replay.replay(own, source, store, progress, only=keys)
             with contextlib.closing(postgres.connect(own)) as replayed:
                 replay_ledger.as_of_now(replayed)
-                return [compare(live, replayed, table) for table in canonical_export.TABLES]
+                return [compare(live, replayed, table) for table in canonical_export.tables_of(source)]
 
 
 def compare(live: Connection, replayed: Connection, table: Table) -> TableDifference:

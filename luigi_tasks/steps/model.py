@@ -24,15 +24,25 @@ def selection(source: str) -> tuple[str, ...]:
 
 
 def build(
-    settings: Settings, run_key: str, step: str, progress: Progress, select: Sequence[str] = ()
+    settings: Settings,
+    run_key: str,
+    step: str,
+    progress: Progress,
+    select: Sequence[str] = (),
+    *,
+    from_the_start: bool = False,
 ) -> dict[str, object]:
     """Build the selection, of everything when it is empty. Returns how many nodes ended in which status.
+
+    from_the_start: incremental models are emptied and filled from all that was loaded.
 
     Raises ModelError naming the node that failed; its history is kept all the same.
     """
     folder = settings.draenei_home / "dbt"
     dbt_profile.write_profile(folder, None)
     variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
+    if from_the_start:
+        variables["DBT_FULL_REFRESH"] = "true"
     with _alone(settings, progress):
         with postgres.transaction(settings) as cursor:
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""

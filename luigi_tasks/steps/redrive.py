@@ -14,12 +14,13 @@ from luigi_tasks.domain.envelope import unpack
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.loading import BadRecord, GoodRecord
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import page_ledger, pipeline_lock, postgres, quarantine_ledger
+from luigi_tasks.gateways import clean_ledger, page_ledger, pipeline_lock, postgres, quarantine_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import model
+from luigi_tasks.sources.contract import clean_entities
+from luigi_tasks.steps import clean, model
 from luigi_tasks.steps.load import Loader
 
 if TYPE_CHECKING:
@@ -47,11 +48,21 @@ def redrive(
     lock = pipeline_lock.take(settings, source)
     try:
         sums, latest_run = _redrive_pages(settings, source, store, progress, dry_run=dry_run)
+        if latest_run and not dry_run:
+            _clean_again(settings, source, store, progress)
     finally:
         lock.close()
     if latest_run and not dry_run:
         model.build(settings, latest_run, "Redrive", progress, model.selection(source))
     return sums
+
+
+def _clean_again(settings: Settings, source: str, store: ObjectStore, progress: Progress) -> None:
+    """Write the files of the pages that have more good records now, whichever runs they came with."""
+    with postgres.transaction(settings) as cursor:
+        runs = clean_ledger.runs_without_files(cursor, source, clean_entities(CATALOGUE[source]))
+    for run_key in runs:
+        clean.clean(settings, run_key, source, store, progress)
 
 
 def _redrive_pages(
@@ -98,6 +109,7 @@ def _redrive_page(cursor: Cursor, page: PageRow, run_key: str, loader: Loader) -
             fields=loader.unexpected_fields(records),
         )
         quarantine_ledger.move_to_batch(cursor, page, batch_id)
+        clean_ledger.forget(cursor, loader.source.NAME, page.entity, page.body_sha256)
     return Redriven(len(judged), len(first), len(passed) - len(first), len(still_bad))
 
 

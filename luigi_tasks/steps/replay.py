@@ -8,7 +8,7 @@ state is `replayed`, its steps are not complete, and the pictures' uploads are n
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from luigi_tasks.gateways.replay_ledger import ReplayedRun
 from luigi_tasks.gateways.run_ledger import Circumstances
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import model
+from luigi_tasks.steps import clean, model
 from luigi_tasks.steps.access import address
 from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
@@ -62,7 +62,7 @@ def replay(
     try:
         _refuse_what_is_there(settings, source)
         pages = raw_pages(store, source, only)
-        runs = _runs(pages, settings)
+        runs = runs_of(pages, settings)
         if not runs:
             raise StoreError(
                 f"the raw zone has no response of {source}",
@@ -70,6 +70,8 @@ def replay(
                 mend="Is this the right BUCKET_NAME or DRAENEI_HOME?",
             )
         sums = _load(settings, source, store, pages, runs, progress)
+        for run_key in runs:
+            clean.clean(settings, run_key, source, store, progress)
     finally:
         lock.close()
     model.build(settings, pages[-1].envelope.run_key, "Replay", progress, model.selection(source))
@@ -95,7 +97,8 @@ def _open(store: ObjectStore, key: str) -> tuple[Envelope, bytes]:
         raise
 
 
-def _runs(pages: list[RawPage], settings: Settings) -> dict[str, ReplayedRun]:
+def runs_of(pages: Sequence[RawPage], settings: Settings) -> dict[str, ReplayedRun]:
+    """The runs that the responses tell of."""
     grouped: dict[str, list[Envelope]] = {}
     for page in pages:
         grouped.setdefault(page.envelope.run_key, []).append(page.envelope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from luigi_tasks.gateways import canonical_export, databases, postgres
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import differences, session
+from luigi_tasks.steps import differences, rebuild, session
 from luigi_tasks.steps import replay as steps
 
 if TYPE_CHECKING:
@@ -25,12 +26,23 @@ if TYPE_CHECKING:
 )
 @click.option("--source", default="wallhaven", show_default=True, type=click.Choice(sorted(CATALOGUE)))
 @click.option("--into", metavar="NAME", help="Fill this database of the same server; it is created when missing.")
+@click.option("--from-raw", is_flag=True, help="Make runs anew in place: clean zone and tables.")
+@click.option("--run", "first", metavar="RUN_ID", help="With --from-raw: the run, or the first of a range.")
+@click.option("--to", "last", metavar="RUN_ID", help="With --from-raw: the last run of the range.")
 @click.option("--diff", is_flag=True, help="Change nothing: say what a replay changes, by table and field.")
-def replay(source: str, into: str | None, diff: bool) -> None:
+def replay(source: str, into: str | None, from_raw: bool, first: str | None, last: str | None, diff: bool) -> None:
     """Replay, or compare. Exit code 1 when --diff finds differences."""
     own = settings.load()
     store = open_store(own)
     progress = progress_for(own.draenei_progress, "Replay", "pages")
+    if from_raw or first or last:
+        if not (from_raw and first) or into or diff:
+            raise SettingsError(
+                "--from-raw makes given runs anew in place", mend="Name them: --from-raw --run ID, or --run ID --to ID."
+            )
+        session.open_warehouse(own)
+        _say(rebuild.rebuild(own, source, store, progress, first, last or first))
+        return
     if diff:
         if into:
             raise SettingsError("--diff uses a database of its own", mend="Leave out --into.")
@@ -40,10 +52,14 @@ def replay(source: str, into: str | None, diff: bool) -> None:
     target = _target(own, into)
     session.open_warehouse(target)
     result = steps.replay(target, source, store, progress)
-    click.echo("  ".join(f"{name} {number}" for name, number in result.items() if number != []))
+    _say(result)
     with postgres.transaction(target) as cursor:
-        for name, sha256 in canonical_export.digests(cursor.connection).items():
+        for name, sha256 in canonical_export.digests(cursor.connection, source).items():
             click.echo(f"{sha256}  {name}")
+
+
+def _say(result: Mapping[str, object]) -> None:
+    click.echo("  ".join(f"{name} {number}" for name, number in result.items() if number != []))
 
 
 def _target(own: Settings, into: str | None) -> Settings:
