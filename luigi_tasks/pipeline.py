@@ -238,6 +238,13 @@ class Collect(RunTask):
     One at a time for a source: a second one exits with 10 and touches nothing.
     """
 
+    file = luigi.Parameter(default="", description="sales: a path, http(s):// or s3:// address; as --query")
+
+    @property
+    def asked(self) -> str:
+        """The query, or the file that stands for it."""
+        return self.query or self.dataset or self.file
+
     def requires(self) -> RunTask:
         """The whole graph, its query spelled out as it shows in the scheduler's page."""
         return self.clone(Report, query=self.collected_run.query.text)

@@ -76,5 +76,13 @@ class KaggleSettings(BaseSettings):
         return value
 
 
-class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings):
+class SalesSettings(BaseSettings):
+    """Files of sales."""
+
+    sales_file: str | None = Field(None, description="path, http(s):// or s3:// address when --file is not given")
+    sales_max_bytes: int = Field(64 << 20, ge=1, description="a larger file of sales is refused")
+    sales_rate_per_minute: int = Field(60, ge=1, description="files asked for in any 60 s, over all processes")
+
+
+class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings, SalesSettings):
     """The settings of every source but Wallhaven, whose stand in `settings.Settings`."""

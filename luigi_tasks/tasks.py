@@ -64,7 +64,12 @@ class RunTask(luigi.Task):
     @property
     def collected_run(self) -> Run:
         """The run that the parameters and the settings name. Raises SettingsError for a bad filter."""
-        return Run.at(access.query(settings.load(), self.source, self.dataset or self.query), self.run_id)
+        return Run.at(access.query(settings.load(), self.source, self.asked), self.run_id)
+
+    @property
+    def asked(self) -> str:
+        """What the source is asked; '' for what the settings say."""
+        return self.dataset or self.query
 
     @property
     def has_pictures(self) -> bool:

@@ -27,11 +27,13 @@ def main() -> int:
     options = _options()
     from twin import kaggle
     from twin.demo import demo_catalogue, demo_faults
+    from twin.sales import FILE
 
     catalogue = demo_catalogue(small=options.small)
-    for _ in range(_count_visit(options.visits)):
+    visits = _count_visit(options.visits)
+    for _ in range(visits):
         catalogue.upload(UPLOADED_BETWEEN_VISITS)
-    twin = _started(catalogue, demo_faults())
+    twin = _started(catalogue, demo_faults(), visits)
     try:
         environment = os.environ | {
             "WALLHAVEN_API_URL": twin.api_url,
@@ -45,6 +47,7 @@ def main() -> int:
             "KAGGLE_KEY": kaggle.KEY,
         }
         environment |= {f"{name.upper()}_API_URL": twin.site_url(name) for name in twin.sites}
+        environment["SALES_FILE"] = f"{twin.site_url('sales')}/{FILE}"
         return subprocess.run(options.command, env=environment, check=False).returncode
     except OSError as problem:
         sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")
@@ -53,18 +56,18 @@ def main() -> int:
         twin.stop()
 
 
-def _started(catalogue: Catalogue, faults: list[Fault], port: int = PORT) -> Twin:
+def _started(catalogue: Catalogue, faults: list[Fault], visits: int, port: int = PORT) -> Twin:
     """A twin on the port, on any other when it is taken."""
     from twin.server import Twin
     from twin.sites import demo_sites
 
-    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, sites=demo_sites(), port=port)
+    twin = Twin(catalogue, faults=faults, rate_per_minute=RATE_PER_MINUTE, sites=demo_sites(visits), port=port)
     try:
         twin.start()
     except OSError:
         if port == 0:
             raise
-        return _started(catalogue, faults, 0)
+        return _started(catalogue, faults, visits, 0)
     return twin
 
 

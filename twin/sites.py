@@ -32,10 +32,11 @@ def answer(sites: Mapping[str, Site], request: Request) -> Response:
     return sites[name].answer(replace(request, path=request.path.removeprefix(f"/{name}") or "/"))
 
 
-def demo_sites() -> list[Site]:
-    """Every site there is, as the demo has them."""
+def demo_sites(visits: int = 0) -> list[Site]:
+    """Every site there is, as the demo has them after so many visits."""
     from twin.jsonplaceholder import Jsonplaceholder
     from twin.kaggle import Kaggle
     from twin.randomuser import Randomuser
+    from twin.sales import Sales
 
-    return [Jsonplaceholder(), Kaggle(), Randomuser()]
+    return [Jsonplaceholder(), Kaggle(), Randomuser(), Sales(visits)]

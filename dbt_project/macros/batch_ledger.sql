@@ -28,16 +28,18 @@ insert into {{ source('ops', 'applied_batches') }} (model, batch_id, invocation_
 select '{{ this.identifier }}', batches.batch_id, '{{ invocation_id }}'
 from {{ source('ops', 'batches') }} as batches
 where not exists (
-    select from {{ source('ops', 'applied_batches') }} as applied
+    select 1 from {{ source('ops', 'applied_batches') }} as applied
     where applied.model = '{{ this.identifier }}' and applied.batch_id = batches.batch_id
 )
 {%- for parent in after %}
 and exists (
-    select from {{ source('ops', 'applied_batches') }} as applied
+    select 1 from {{ source('ops', 'applied_batches') }} as applied
     where applied.model = '{{ parent }}' and applied.batch_id = batches.batch_id
 )
 {%- endfor %}
+{%- if target.type == 'postgres' %}
 on conflict do nothing
+{%- endif %}
 {%- endmacro -%}
 
 {#-
@@ -49,10 +51,11 @@ on conflict do nothing
 {%- if is_rebuild() -%}
 true
 {%- else -%}
-batch_id = any(array(
-    select applied.batch_id from {{ source('ops', 'applied_batches') }} as applied
-    where applied.model = '{{ this.identifier }}' and applied.invocation_id = '{{ invocation_id }}'
-))
+{%- set applied -%}
+select applied.batch_id from {{ source('ops', 'applied_batches') }} as applied
+where applied.model = '{{ this.identifier }}' and applied.invocation_id = '{{ invocation_id }}'
+{%- endset -%}
+{{ among('batch_id', applied) }}
 {%- endif -%}
 {%- endmacro -%}
 

@@ -25,9 +25,21 @@
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}
 {%- macro one_row_of(relation, which) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro uploads_of_one(relation) -%}select * from {{ relation }}{%- endmacro -%}
+{%- macro sales_text(field) -%}({{ field }})::text{%- endmacro -%}
+{%- macro sales_integer(field) -%}({{ field }})::bigint{%- endmacro -%}
+{%- macro sales_decimal(field) -%}({{ field }})::numeric{%- endmacro -%}
+{%- macro sales_date(field) -%}({{ field }})::date{%- endmacro -%}
+{%- macro utc_minute(run_id) -%}{{ run_id }}::timestamptz{%- endmacro -%}
+{%- macro sales_members(key, attributes) -%}select 1 as one{%- endmacro -%}
+{%- macro sales_versions(members, key, attributes) -%}select * from {{ members }}{%- endmacro -%}
+{%- macro days_of_years(bounds) -%}select first_date as date_day from {{ bounds }}{%- endmacro -%}
+{%- macro iso_day_of_week(day) -%}extract(isodow from {{ day }})::integer{%- endmacro -%}
+{%- macro quarantined_cell(record, field) -%}{{ record }}::text{%- endmacro -%}
+{%- macro stood_on(version, date) -%}{{ version }}.valid_from < {{ date }}{%- endmacro -%}
+{%- macro sales_measures() -%}count(*) as lines{%- endmacro -%}
+{%- macro loads_that_do_not_add_up(name, entities) -%}select 1 as one{%- endmacro -%}
 {%- macro record_observations(name, entities) -%}select * from records{%- endmacro -%}
 {%- macro standing_records(observations, versions, entity) -%}select * from {{ versions }}{%- endmacro -%}
-{%- macro loads_that_do_not_add_up(name, entities) -%}select page_id from loads{%- endmacro -%}
 {%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}

@@ -73,8 +73,6 @@ SIGHTING = ("wallhaven_id", "observation_key")
 TABLES = (
     Table("raw.wallhaven_search", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
     Table("raw.wallhaven_wallpaper", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
-    Table("raw.randomuser_users", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
-    Table("draenei_restricted.randomuser_contacts", ("user_uuid",)),
     Table(
         "ops.runs",
         ("run_key",),
@@ -135,6 +133,17 @@ OF_SOURCE = {
     "kaggle": (
         *_records("kaggle", ("styles", "images"), ()),
         Table("draenei_content.kaggle_products", ("dataset", "id")),
+    ),
+    "randomuser": (
+        *_records("randomuser", ("users",), ()),
+        Table("draenei_restricted.randomuser_contacts", ("user_uuid",)),
+    ),
+    "sales": (
+        Table("raw.sales_lines", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
+        Table("draenei_content.dim_products", ("product_code", "version_number")),
+        Table("draenei_content.dim_customers", ("customer_id", "version_number")),
+        Table("draenei_content.dim_statuses", ("status",)),
+        Table("draenei_content.fct_sales", ("order_line_key",)),
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_tasks.sources import jsonplaceholder, kaggle, randomuser, wallhaven
+from luigi_tasks.sources import jsonplaceholder, kaggle, randomuser, sales_csv, wallhaven
 from luigi_tasks.sources.contract import Source
 
 CATALOGUE: dict[str, Source] = {
@@ -10,4 +10,5 @@ CATALOGUE: dict[str, Source] = {
     jsonplaceholder.NAME: jsonplaceholder,
     randomuser.NAME: randomuser,
     kaggle.NAME: kaggle,
+    sales_csv.NAME: sales_csv,
 }

@@ -54,6 +54,8 @@ def _parse(source: Source, entity: str, body: bytes, where: str) -> None:
     try:
         source.parse(entity, body)
     except SourceError as problem:
+        if problem.mend:  # the source knows what helps, so waiting does not
+            raise SourceError(problem.what, where=where, mend=problem.mend) from None
         raise Retry(SourceError(problem.what, where=where, mend=LATER)) from None
 
 

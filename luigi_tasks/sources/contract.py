@@ -5,6 +5,7 @@ What it offers beside them decides which steps its runs have:
 
 Personal    its records are about people: secrets are redacted before a response is kept, and one may be erased
 Requested   it knows every request of a run beforehand:  Fetch → Load (and Clean) → Model → Report
+Filed       the same, of a file that its query names: a path, http(s)://… or s3://…
 Listing     its search is crawled page by page, with a certificate of what was read, and it has pictures:
             Freeze and Publish, Derive, FetchDetails and LoadDetails, Remodel come in between
 Archived    it is one zip of tables and pictures: Fetch takes the tables out as pages, StoreFolder the pictures
@@ -98,6 +99,14 @@ class Requested(Source, Protocol):
 
     def requests(self, query: Query, run_id: str) -> Sequence[Request]:
         """The requests of a run, in order; run_id is its minute in UTC, '2026-11-21T07:00'."""
+
+
+@runtime_checkable
+class Filed(Requested, Protocol):
+    """A source that is a file somewhere, which its query names: no setting says where it is."""
+
+    def address(self, query: Query) -> str:
+        """What the requests' paths are relative to: a folder, http(s)://… or s3://bucket/…"""
 
 
 @runtime_checkable

@@ -10,30 +10,38 @@ from pydantic import SecretStr
 from luigi_tasks.domain.run import Query
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Source
+from luigi_tasks.sources.contract import Filed
 
 NO_FILTERS = ("api_url", "api_key", "rate_per_minute", "query")
 
 
 @dataclass(frozen=True)
 class Access:
-    """address: what a request's path is relative to. headers: with the credential, so they are shown nowhere."""
+    """address: what a request's path is relative to. headers: with the credential, so they are shown nowhere.
+
+    max_bytes: a larger answer is refused.
+    """
 
     address: str
     per_minute: int
+    max_bytes: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def access(settings: Settings, source: Source) -> Access:
-    """What {SOURCE}_API_URL, {SOURCE}_RATE_PER_MINUTE and {SOURCE}_API_KEY say."""
+def access(settings: Settings, query: Query) -> Access:
+    """What {SOURCE}_API_URL, {SOURCE}_RATE_PER_MINUTE, {SOURCE}_MAX_BYTES and {SOURCE}_API_KEY say."""
+    source = CATALOGUE[query.source]
     key: SecretStr | None = getattr(settings, f"{source.NAME}_api_key", None)
     headers = {source.CREDENTIAL_HEADER: key.get_secret_value()} if key and source.CREDENTIAL_HEADER else {}
-    return Access(address(settings, source.NAME), getattr(settings, f"{source.NAME}_rate_per_minute"), headers)
+    per_minute: int = getattr(settings, f"{source.NAME}_rate_per_minute")
+    max_bytes: int = getattr(settings, f"{source.NAME}_max_bytes", settings.source_page_max_bytes)
+    return Access(address(settings, query), per_minute, max_bytes, headers)
 
 
-def address(settings: Settings, source: str) -> str:
-    """{SOURCE}_API_URL."""
-    found: str = getattr(settings, f"{source}_api_url")
+def address(settings: Settings, query: Query) -> str:
+    """{SOURCE}_API_URL; of a source that is a file, where that is."""
+    source = CATALOGUE[query.source]
+    found: str = source.address(query) if isinstance(source, Filed) else getattr(settings, f"{source.NAME}_api_url")
     return found
 
 

@@ -162,7 +162,7 @@ class Keeper:
 
 
 def _downloaded(settings: Settings, run: Run, progress: Progress) -> Path:
-    per_minute = access(settings, _source(run)).per_minute
+    per_minute = access(settings, run.query).per_minute
     connection = postgres.connect(settings, "draenei-collector fetch")
 
     def attempt() -> Path:
@@ -206,7 +206,7 @@ def _keep(
         body_bytes=len(body),
         code_version=CODE_VERSION,
         query={"text": run.query.text, "parameters": dict(run.query.parameters)},
-        source_address=access(settings, _source(run)).address,
+        source_address=access(settings, run.query).address,
         settings_sha256=settings.digest(),
     )
     key = f"{run.raw_prefix}/{entity}/{entity}.gz"

@@ -119,7 +119,7 @@ def _run(run_key: str, envelopes: list[Envelope], settings: Settings) -> Replaye
             mend="Restore the run's objects from a backup, or move them out of raw/.",
         )
     made_with = Circumstances(
-        last.code_version, last.settings_sha256 or "unknown", last.source_address or address(settings, last.source)
+        last.code_version, last.settings_sha256 or "unknown", last.source_address or address(settings, query)
     )
     return ReplayedRun(Run(query, run_id), made_with, envelopes[0].fetched_at, last.fetched_at)
 

@@ -69,7 +69,7 @@ class Session:
         if run.key in self.runs:
             return
         crash_point("run.open.before")
-        address = access.address(self.settings, run.query.source)
+        address = access.address(self.settings, run.query)
         with postgres.transaction(self.settings) as cursor:
             refuse_to_mix(run_ledger.source_addresses(cursor, run.query.source), address, run.query.source)
             made_with = run_ledger.Circumstances(CODE_VERSION, self.settings.digest(), address)

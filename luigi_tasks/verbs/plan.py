@@ -25,7 +25,7 @@ def plan(source: str, text: str) -> None:
     own = settings.load()
     found = CATALOGUE[source]
     query = access.query(own, source, text)
-    reached = access.access(own, found)
+    reached = access.access(own, query)
     requests = [found.first_request(query)] if isinstance(found, Listing) else _requests(found, query)
     for request in requests:
         click.echo(f"ask       {reached.address}{request.path}")

@@ -19,7 +19,7 @@ from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import checked_key
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Archived, Listing, Page, Request, Requested, Source, clean_entities
+from luigi_tasks.sources.contract import Archived, Filed, Listing, Page, Request, Requested, Source, clean_entities
 from luigi_tasks.sources.validation import RecordCheck
 from luigi_tasks.steps import access, model
 from luigi_tasks.warehouse import migrate
@@ -31,7 +31,7 @@ every_entity = pytest.mark.parametrize(
 every_listing = pytest.mark.parametrize(
     "source", [source for source in CATALOGUE.values() if isinstance(source, Listing)], ids=lambda source: source.NAME
 )
-QUERIES = {"wallhaven": "draenei", "kaggle": "owner/name"}
+QUERIES = {"wallhaven": "draenei", "kaggle": "owner/name", "sales": "raw_sales.csv"}
 DDL = "\n".join(migration.sql for migration in migrate.available())
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 ANY_JSON = st.recursive(
@@ -58,11 +58,17 @@ def test_it_is_listed_under_its_name_and_offers_what_the_protocol_says(source: S
 
 @every_source
 def test_the_settings_say_how_it_is_reached(source: Source) -> None:
-    found = access.access(Settings(_env_file=None), source)
-    assert found.address.startswith("http")
+    own = Settings(_env_file=None)
+    query = access.query(own, source.NAME, QUERIES.get(source.NAME, ""))
+    assert query.source == source.NAME
+    found = access.access(own, query)
     assert found.per_minute > 0
-    assert f"{source.NAME}_api_url" in Settings.model_fields
-    assert access.query(Settings(_env_file=None), source.NAME, QUERIES.get(source.NAME, "")).source == source.NAME
+    if isinstance(source, Filed):
+        assert f"{source.NAME}_file" in Settings.model_fields
+        assert found.address == source.address(query)
+    else:
+        assert f"{source.NAME}_api_url" in Settings.model_fields
+        assert found.address.startswith("http")
 
 
 @every_source

@@ -65,15 +65,24 @@ distinct_records as (
     group by run_key
 ),
 
+changes as (
+    {{ changes_by_run({
+        'wallpaper_versions': 'wallhaven_id',
+        'int_jsonplaceholder__versions': 'record_key',
+        'int_randomuser__versions': 'record_key',
+        'int_kaggle__versions': 'record_key',
+        'dim_products': 'product_code',
+        'dim_customers': 'customer_id',
+    }) }}
+),
+
 versions as (
-    {{
-        changes_by_run({
-            'wallpaper_versions': 'wallhaven_id',
-            'int_jsonplaceholder__versions': 'record_key',
-            'int_randomuser__versions': 'record_key',
-            'int_kaggle__versions': 'record_key',
-        })
-    }}
+    select
+        run_key,
+        sum(inserted)::bigint as inserted,
+        sum(updated)::bigint as updated
+    from changes
+    group by run_key
 ),
 
 outcomes as (

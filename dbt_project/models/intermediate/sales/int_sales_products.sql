@@ -1,0 +1,2 @@
+{%- set attributes = ['product_line', 'msrp'] -%}
+{{ sales_members('product_code', attributes) }}
