@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luigi_tasks.domain.errors import SettingsError, SourceError
@@ -154,6 +154,7 @@ def test_dates_are_days_and_every_other_cell_stays_as_it_is() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="cp1252", exclude_categories=("Cc", "Zs")), max_size=30))
 def test_a_text_comes_through_every_encoding_or_is_refused_but_never_changed(city: str) -> None:
     for encoding in ("utf-8", "utf-8-sig", "cp1252"):
