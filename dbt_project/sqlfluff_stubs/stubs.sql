@@ -13,7 +13,7 @@
 {%- macro json_text(payload, field) -%}({{ payload }} ->> '{{ field }}'){%- endmacro -%}
 {%- macro json_integer(payload, field, type) -%}({{ payload }} ->> '{{ field }}')::bigint{%- endmacro -%}
 {%- macro json_utc_timestamp(payload, field) -%}({{ payload }} ->> '{{ field }}')::timestamptz{%- endmacro -%}
-{%- macro intervals(observations, number, compare, carry) -%}select wallhaven_id from {{ observations }}{%- endmacro -%}
+{%- macro intervals(observations, number, compare, carry, key) -%}select wallhaven_id from {{ observations }}{%- endmacro -%}
 {%- macro final_outcomes() -%}('stored'){%- endmacro -%}
 {%- macro upload_max_attempts() -%}5{%- endmacro -%}
 {%- macro retry_delay(attempts) -%}interval '1 day'{%- endmacro -%}
@@ -21,3 +21,10 @@
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}
 {%- macro one_row_of(relation, which) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro uploads_of_one(relation) -%}select * from {{ relation }}{%- endmacro -%}
+{%- macro record_observations(name, entities) -%}select * from records{%- endmacro -%}
+{%- macro standing_records(observations, versions, entity) -%}select * from {{ versions }}{%- endmacro -%}
+{%- macro loads_that_do_not_add_up(name, entities) -%}select page_id from loads{%- endmacro -%}
+{%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
+{%- macro provenance_columns() -%}run_key{%- endmacro -%}
+{%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
+{%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}

@@ -30,6 +30,17 @@ def recent_audit_rows(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
     return _all(cursor, "select * from draenei_content.run_audit order by started_at desc limit %s", limit)
 
 
+def latest_runs(cursor: Cursor) -> dict[str, dict[str, Any]]:
+    """{source: its latest run's run_id and state, how many runs it had and how many succeeded}."""
+    rows = _all(
+        cursor,
+        "select distinct on (source) source, run_id, state, count(*) over source as runs,"
+        " count(*) filter (where state in ('succeeded', 'replayed')) over source as succeeded"
+        " from ops.runs window source as (partition by source) order by source, started_at desc",
+    )
+    return {row["source"]: row for row in rows}
+
+
 def has_pictures(cursor: Cursor) -> bool:
     """True when dbt has built the wallpapers at least once."""
     cursor.execute("select to_regclass('draenei_content.pending_uploads') is not null")

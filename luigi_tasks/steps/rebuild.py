@@ -73,8 +73,8 @@ def _load_anew(
     batches: dict[str, int] = {}
     for entity, body_sha256 in sorted(bodies):
         replay_ledger.forget_body(cursor, source, entity, loaders[entity].table, body_sha256)
-        for page, run_key in replay_ledger.pages_of_body(cursor, source, entity, body_sha256):
+        for row, run_key in replay_ledger.pages_of_body(cursor, source, entity, body_sha256):
             if run_key not in batches:
                 batches[run_key] = page_ledger.open_batch(cursor, run_key)
-            result.add(loaders[entity].load_page(cursor, page, batches[run_key]))
+            result.add(loaders[entity].load_page(cursor, row, batches[run_key]))
     return result

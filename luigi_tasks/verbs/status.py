@@ -10,11 +10,12 @@ from luigi_tasks import settings
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.domain.progress import human_bytes, human_seconds
 from luigi_tasks.gateways import audit_ledger, embedded_postgres, postgres
+from luigi_tasks.sources import CATALOGUE
 
 HEAD = f"{'run':<52} {'state':<10} {'seen':>6} {'new':>6} {'stored':>6} {'failed':>6} {'bytes':>10} {'took':>8}"
 
 
-@click.command(help="Recent runs, the collection, what is pending. Starts nothing.")
+@click.command(help="Recent runs, every source, the collection, what is pending. Starts nothing.")
 @click.option("--runs", default=10, show_default=True, help="How many runs.")
 def status(runs: int) -> None:
     """Print what the tables say."""
@@ -30,11 +31,21 @@ def status(runs: int) -> None:
         rows = audit_ledger.recent_audit_rows(cursor, runs)
         statuses = audit_ledger.upload_statuses(cursor)
         backlog = audit_ledger.backlog(cursor)
+        latest = audit_ledger.latest_runs(cursor)
     click.echo(HEAD)
     for row in rows:
         click.echo(_line(row))
+    for source in CATALOGUE:
+        click.echo(f"source      {source:<16}{_latest(latest.get(source))}")
     click.echo("collection  " + (", ".join(f"{name} {number}" for name, number in statuses.items()) or "empty"))
     click.echo(f"pending     {backlog['uploads']} pictures due now, {backlog['details']} details")
+
+
+def _latest(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "was never collected"
+    failed = f", {run['runs'] - run['succeeded']} did not succeed" if run["succeeded"] < run["runs"] else ""
+    return f"{run['runs']} runs{failed}, the latest {run['run_id']} {run['state']}"
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import postgres, run_ledger
+from luigi_tasks.gateways import parquet, postgres, run_ledger
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived, Entity, Listing, collected_entities
@@ -29,8 +29,9 @@ from twin.sites import Site
 class Case:
     """url: the stand-in's address. change: something happens at the source. victim: (entity, field, value).
 
-    The victim is refused by its schema until the test says otherwise. requests: of a first run. environ: settings
-    beside address and rate.
+    The victim is refused by its schema until the test says otherwise. requests: of a first run. modelled: asserts what
+    the models say after a run, the change and another run, given the two run keys. environ: settings beside address and
+    rate.
     """
 
     sites: Callable[[], list[Site]]
@@ -38,6 +39,7 @@ class Case:
     change: Callable[[Twin], object]
     victim: Callable[[Twin], tuple[str, str, object]]
     requests: int
+    modelled: Callable[[World, str, str], None]
     environ: Callable[[Twin], dict[str, str]] = field(default=lambda twin: {})
 
 
@@ -58,6 +60,42 @@ def _add_products(twin: Twin) -> None:
     site.archive = archive_of(12, sound=True)
 
 
+def _products(world: World, first: str, second: str) -> None:
+    """Eight products, then twelve of which the first eight are described anew."""
+    products = "select first_run_key, count(*) from draenei_content.kaggle_products group by 1 order by 1"
+    assert world.warehouse.rows(products) == [(first, 8), (second, 4)]
+    assert world.warehouse.rows("select count(*) from ops.clean_files where source = 'kaggle'") == [(4,)]
+
+
+def _wallpapers(world: World, first: str, second: str) -> None:
+    versions = "select first_run_key, count(*) from draenei_content.wallpapers group by 1 order by 1"
+    assert world.warehouse.rows(versions) == [(first, 24 + 6), (second, 3)]
+
+
+def _placeholders(world: World, first: str, second: str) -> None:
+    """An update upstream is an update here, and nothing else moves."""
+    rows = world.warehouse.rows
+    users = "select id, version_number, email, run_key, first_run_key from draenei_content.jsonplaceholder_users"
+    assert rows(f"{users} where version_number > 1") == [(2, 2, "new.address@example.org", second, first)]
+    assert rows("select id from draenei_content.jsonplaceholder_todos where version_number > 1") == [(5,)]
+    still = "select count(*) from draenei_content.jsonplaceholder_posts where updated_at = first_seen_at"
+    assert rows(f"{still} and last_seen_at > updated_at and version_number = 1") == [(20,)]
+    assert rows("select first_run_key from draenei_content.jsonplaceholder_comments where id = 7") == [(first,)]
+    audit = "select seen, inserted, updated, quarantined from draenei_content.run_audit order by run_id"
+    assert rows(audit) == [(122, 122, 0, 0), (122, 0, 2, 0)]
+    key = "select c.object_key from ops.clean_files as c join ops.pages as p using (page_id)"
+    key += " where p.run_key = %s and p.entity = %s"
+    tables = {entity: clean_rows(world, rows(key, second, entity)[0][0]) for entity in ("users", "photos", "comments")}
+    assert tables["users"][1]["email"] == "new.address@example.org"
+    assert tables["photos"][0].keys() == {"album_id", "id", "title", "url", "thumbnail_url"}
+    assert 7 in {row["id"] for row in tables["comments"]}, "redriven into the clean zone too"
+
+
+def clean_rows(world: World, key: str) -> list[dict[str, Any]]:
+    """The rows of a file of the clean zone."""
+    return parquet.read(world.store.get(key))
+
+
 CASES = {
     "wallhaven": Case(
         sites=list,
@@ -65,6 +103,7 @@ CASES = {
         change=lambda twin: twin.catalogue.upload(3),
         victim=lambda twin: ("search", "id", twin.catalogue.ids[4]),
         requests=2,
+        modelled=_wallpapers,
     ),
     "jsonplaceholder": Case(
         sites=_small,
@@ -72,6 +111,7 @@ CASES = {
         change=_edit,
         victim=lambda twin: ("comments", "id", 7),
         requests=6,
+        modelled=_placeholders,
     ),
     "kaggle": Case(
         sites=lambda: [Kaggle(8, sound=True)],
@@ -79,6 +119,7 @@ CASES = {
         change=_add_products,
         victim=lambda twin: ("styles", "id", 1170),
         requests=2,
+        modelled=_products,
         environ=lambda twin: {
             "KAGGLE_QUERY": DATASET,
             "KAGGLE_FILE_HOSTS": twin.image_host,

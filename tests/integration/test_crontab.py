@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from luigi_tasks.sources import CATALOGUE
+
 CRONTAB = Path(__file__).parents[2] / "deploy" / "crontab"
 SYSTEMD = CRONTAB.with_name("systemd")
 PLACEHOLDER = "/srv/draenei-collector"
@@ -75,7 +77,7 @@ class Cron:
         recorder.write_text(RECORDER)
         recorder.chmod(0o755)
         text = CRONTAB.read_text().replace(PLACEHOLDER, str(folder))
-        self.variables, ((_, self.command),) = parse(text)
+        self.variables, ((_, self.command), *_) = parse(text)
 
     def start(self) -> subprocess.Popen[str]:
         """The line as cron starts it: its SHELL, its variables, HOME and LOGNAME, nothing else."""
@@ -124,15 +126,25 @@ def held(cron: Cron) -> Iterator[subprocess.Popen[str]]:
     child.communicate(timeout=20)
 
 
-def test_one_entry_of_five_valid_fields_and_no_bare_percent() -> None:
+def test_every_source_has_an_entry_like_the_first_with_a_lock_of_its_own() -> None:
+    _, ((_, first), *others) = parse(CRONTAB.read_text())
+    named = {re.findall(r"luigi_tasks (\w+)[.]Collect", command)[0]: command for _, command in others}
+    assert named.keys() == CATALOGUE.keys() - {"wallhaven"}
+    for source, command in named.items():
+        expected = first.replace("collect.lock", f"collect-{source}.lock").replace(
+            " Collect >>", f" {source}.Collect >>"
+        )
+        assert command == expected.replace('"Collect ended', f'"{source}.Collect ended')
+
+
+def test_entries_of_five_valid_fields_and_no_bare_percent() -> None:
     variables, entries = parse(CRONTAB.read_text())
-    assert len(entries) == 1
-    fields, command = entries[0]
-    assert len(fields) == 5
-    for field, (low, high) in zip(fields, RANGES, strict=True):
-        assert allowed(field, low, high), field
-    assert "%" not in command  # cron turns it into a newline
-    assert fields == ["*/30", "*", "*", "*", "*"]
+    for fields, command in entries:
+        assert len(fields) == 5
+        for field, (low, high) in zip(fields, RANGES, strict=True):
+            assert allowed(field, low, high), field
+        assert "%" not in command  # cron turns it into a newline
+    assert entries[0][0] == ["*/30", "*", "*", "*", "*"]
     assert {"SHELL", "PATH", "MAILTO"} <= set(variables)
     assert not any("$" in value for value in variables.values())  # cron expands nothing in them
     assert CRONTAB.read_text().endswith("\n")  # cron drops a last line without it

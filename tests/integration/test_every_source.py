@@ -56,6 +56,7 @@ def test_replay_quarantine_redrive_and_rebuild_agree_hash_for_hash(
     world.load(second)
     done = redrive.redrive(world.settings, world.name, world.store, Silent())
     assert (done.checked, done.still_bad) == (1, 0)
+    world.case.modelled(world, first.key, second.key)
     live = digests(world.settings, world.name)
     asked = len(world.twin.requests)
     with another_database(world.warehouse, tmp_path / "replayed") as own:
