@@ -155,10 +155,8 @@ def main() -> None:
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     bodies = generated(options.pictures, (width, height))
-    print(
-        f"{len(bodies)} JPEGs of {options.size}, {sum(map(len, bodies)) / len(bodies) / 1e6:.2f} MB each,"
-        " 4 copies of each"
-    )
+    mean = sum(map(len, bodies)) / len(bodies) / 1e6
+    print(f"{len(bodies)} JPEGs of {options.size}, {mean:.2f} MB each, 4 copies of each")
     print(f"ours            {ours(bodies, measured=False):6.2f} pictures a CPU second")
     print(f"ours, measured  {ours(bodies, measured=True):6.2f}")
     print(f"naive Pillow    {rate(naive, bodies):6.2f}")

@@ -29,9 +29,9 @@ from twin.sites import Site
 class Case:
     """url: the stand-in's address. change: something happens at the source. victim: (entity, field, value).
 
-    The victim is refused by its schema until the test says otherwise. requests: of a first run. environ: settings
-    beside address and rate. modelled: asserts what
-    the models say after a run, the change and another run, given the two run keys.
+    The victim is refused by its schema until the test says otherwise. requests: of a first run. modelled: asserts what
+    the models say after a run, the change and another run, given the two run keys. environ: settings beside address and
+    rate.
     """
 
     sites: Callable[[], list[Site]]
@@ -52,6 +52,19 @@ def _edit(twin: Twin) -> None:
     assert isinstance(site, Jsonplaceholder)
     site.update("users", 2, email="New.Address@Example.ORG")
     site.update("todos", 5, completed=not site.records("todos")[4]["completed"])
+
+
+def _add_products(twin: Twin) -> None:
+    site = twin.sites["kaggle"]
+    assert isinstance(site, Kaggle)
+    site.archive = archive_of(12, sound=True)
+
+
+def _products(world: World, first: str, second: str) -> None:
+    """Eight products, then twelve of which the first eight are described anew."""
+    products = "select first_run_key, count(*) from draenei_content.kaggle_products group by 1 order by 1"
+    assert world.warehouse.rows(products) == [(first, 8), (second, 4)]
+    assert world.warehouse.rows("select count(*) from ops.clean_files where source = 'kaggle'") == [(4,)]
 
 
 def _wallpapers(world: World, first: str, second: str) -> None:
@@ -83,12 +96,6 @@ def clean_rows(world: World, key: str) -> list[dict[str, Any]]:
     return parquet.read(world.store.get(key))
 
 
-def _add_products(twin: Twin) -> None:
-    site = twin.sites["kaggle"]
-    assert isinstance(site, Kaggle)
-    site.archive = archive_of(12, sound=True)
-
-
 CASES = {
     "wallhaven": Case(
         sites=list,
@@ -112,6 +119,7 @@ CASES = {
         change=_add_products,
         victim=lambda twin: ("styles", "id", 1170),
         requests=2,
+        modelled=_products,
         environ=lambda twin: {
             "KAGGLE_QUERY": DATASET,
             "KAGGLE_FILE_HOSTS": twin.image_host,

@@ -133,6 +133,7 @@ STAGES: dict[str, Callable[[Pipeline], AbstractContextManager[Callable[[], bool]
     "Freeze": behind_a_lock("ops.manifests"),
     "Publish": publish,
     "Publish-unregistered": publish_before_registering,
+    "Derive": behind_a_lock("ops.image_metadata"),
     "FetchDetails": fetch_details,
     "LoadDetails": behind_a_lock("raw.wallhaven_wallpaper"),
     "Remodel": remodel,
@@ -144,9 +145,10 @@ BEFORE = {
     "Model": ["Load"],
     "Freeze": ["Model"],
     "Publish": ["Freeze"],
+    "Derive": ["Publish"],
     "FetchDetails": ["Model"],
     "LoadDetails": ["FetchDetails"],
-    "Remodel": ["LoadDetails", "Publish"],
+    "Remodel": ["Derive", "LoadDetails", "Publish"],
     "Report": ["Remodel"],
 }
 

@@ -16,7 +16,7 @@ import pytest
 from tests.journey.running import RUN, Child, Pipeline, wait_until
 from twin import Catalogue, Fault
 
-BEFORE_REPORT = ["Fetch", "FetchDetails", "Freeze", "Load", "LoadDetails", "Model", "Publish", "Remodel"]
+BEFORE_REPORT = ["Derive", "Fetch", "FetchDetails", "Freeze", "Load", "LoadDetails", "Model", "Publish", "Remodel"]
 TASKS = ["Collect", *BEFORE_REPORT, "Report"]
 NEXT_RUN = "2026-11-21T07:01"
 
