@@ -20,6 +20,7 @@
 {%- macro apply_batches(after=[]) -%}
 {%- if is_rebuild() %}
 delete from {{ source('ops', 'applied_batches') }} where model = '{{ this.identifier }}';
+update {{ source('ops', 'batches') }} set tested_in = null where tested_in is not null;
 {%- if load_relation(this) is not none %}
 delete from {{ this }};
 {%- endif %}

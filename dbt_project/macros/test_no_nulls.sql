@@ -6,7 +6,7 @@
 select
     broken.column_name,
     count(*) as nulls
-from {{ model }} as checked
+from (select * from {{ model }}) as checked
 cross join lateral unnest(
     array[{% for column in columns %}
         case when checked.{{ column }} is null then '{{ column }}' end{{ ',' if not loop.last }}{% endfor %}

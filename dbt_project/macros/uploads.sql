@@ -13,7 +13,7 @@
     with the model, so a failure leaves them unmarked. The retry verb sets modelled_in back to null.
 -#}
 {%- macro claim_uploads() -%}
-update {{ source('ops', 'uploads') }} set modelled_in = '{{ invocation_id }}'
+update {{ source('ops', 'uploads') }} set modelled_in = '{{ invocation_id }}', tested_in = null
 where modelled_in is null
 {%- endmacro -%}
 

@@ -40,14 +40,15 @@ where judged.wallhaven_id = changed.wallhaven_id
 limit 1
 {%- endmacro -%}
 
-{#- Post-hooks: the partial indexes that keep the work lists' cost apart from the collection's size. -#}
+{#- Post-hooks: partial indexes that keep the work lists' cost apart from the collection's size, and one to count by. -#}
 {%- macro index_work_lists() -%}
 create index if not exists wallpapers_to_upload on {{ this }} (uploaded_at desc, wallhaven_id)
 where upload_status in ('pending', 'retrying');
 create index if not exists wallpapers_without_details on {{ this }} (uploaded_at desc, wallhaven_id)
 where details_fetched_at is null;
 create index if not exists wallpapers_by_attempts on {{ this }} (upload_status, upload_attempts)
-where upload_status in ('retrying', 'given_up')
+where upload_status in ('retrying', 'given_up');
+create index if not exists wallpapers_by_status on {{ this }} (upload_status)
 {%- endmacro -%}
 
 {#- Where an original is kept. A type that nobody knows gets a key too: the uploader then refuses it, visibly. -#}

@@ -44,3 +44,6 @@
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
+{%- macro reads_whole_tables() -%}{%- endmacro -%}
+{%- macro untested_batches() -%}array[1]{%- endmacro -%}
+{%- macro of_untested_bodies() -%}body_sha256 = 'x'{%- endmacro -%}

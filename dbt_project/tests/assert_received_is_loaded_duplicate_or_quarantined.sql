@@ -1,10 +1,16 @@
 -- Per page: every record that was received is accounted for, and what was loaded is there.
 
+{%- set whole_tables = reads_whole_tables() %}
+
 with
 
 loads as (
     select * from {{ source('ops', 'loads') }}
-    where source = 'wallhaven'
+    where
+        source = 'wallhaven'
+        {% if not whole_tables %}
+            and batch_id = any({{ untested_batches() }})
+        {% endif %}
 ),
 
 stored as (
@@ -13,6 +19,9 @@ stored as (
         body_sha256,
         count(*) as stored
     from {{ source('raw', 'wallhaven_search') }}
+    {% if not whole_tables %}
+        where body_sha256 = any(array(select loads.body_sha256 from loads))
+    {% endif %}
     group by body_sha256
     union all
     select
@@ -20,6 +29,9 @@ stored as (
         body_sha256,
         count(*) as stored
     from {{ source('raw', 'wallhaven_wallpaper') }}
+    {% if not whole_tables %}
+        where body_sha256 = any(array(select loads.body_sha256 from loads))
+    {% endif %}
     group by body_sha256
 )
 

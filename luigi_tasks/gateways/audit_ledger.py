@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
+MOST_DETAILS = 100_000
+
 
 def modelled(cursor: Cursor) -> bool:
     """True when dbt has built the audit view at least once."""
@@ -55,13 +57,18 @@ def has_pictures(cursor: Cursor) -> bool:
 
 
 def backlog(cursor: Cursor) -> dict[str, int]:
-    """What is due now: uploads (pictures), bytes of them by their records, details."""
+    """What is due now: uploads (pictures), bytes of them by their records, details.
+
+    details is counted up to MOST_DETAILS: they are fetched by the thousand a day, and there may be millions.
+    """
     if not has_pictures(cursor):
         return {"uploads": 0, "bytes": 0, "details": 0}
     row = _one(
         cursor,
         "select count(*) as uploads, coalesce(sum(file_size), 0)::bigint as bytes,"
-        " (select count(*) from draenei_content.pending_details) as details from draenei_content.pending_uploads",
+        " (select count(*) from (select from draenei_content.pending_details limit %s) as first) as details"
+        " from draenei_content.pending_uploads",
+        MOST_DETAILS,
     )
     assert row is not None
     return row

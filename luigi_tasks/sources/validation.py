@@ -26,6 +26,9 @@ class RecordCheck:
 
     def sort(self, position: int, record: object) -> GoodRecord | BadRecord:
         """Good when it may be loaded, bad with every violation when it may not."""
+        text = _plain_text(record)
+        if text and self._validator.is_valid(record) and (plain_id := self._record_id(record)) is not None:
+            return GoodRecord(position, plain_id, text)
         violations = self._violations(record)
         record_id = self._record_id(record)
         if record_id is None and not violations:
@@ -43,8 +46,20 @@ class RecordCheck:
 
     def unexpected_fields(self, record: object) -> set[str]:
         """Top-level fields that the schema does not name: reported and loaded, not refused."""
-        names = set(record) - self._known_fields if isinstance(record, dict) else set()
+        if not isinstance(record, dict) or record.keys() <= self._known_fields:
+            return set()
+        names = set(record) - self._known_fields
         return {name for name in names if not _unstorable(name)}
+
+
+def _plain_text(record: object) -> str:
+    """The record's JSON when it plainly holds nothing that jsonb refuses; '' when only a close look can tell."""
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):  # a number that is none, a lone surrogate, a depth
+        return ""
+    return "" if "\\u0000" in text or text.count("{") + text.count("[") > DEEPEST else text
 
 
 def _readable(value: object, path: str, problems: list[dict[str, str]]) -> object:

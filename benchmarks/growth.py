@@ -1,0 +1,130 @@
+"""What a run costs beside a small and beside a large collection.
+
+Run: python -m benchmarks.growth [items …]; default 10000 100000. For each size a fresh database on an embedded server
+in a temporary folder. Prints medians: seconds by the clock and, which a busy machine disturbs less, seconds that the
+server's backends were active.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks import collection
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import audit_ledger, embedded_postgres, page_ledger, postgres
+from luigi_tasks.gateways.dbt import Dbt
+from luigi_tasks.gateways.dbt_profile import write_profile
+from luigi_tasks.settings import Settings
+from luigi_tasks.warehouse import migrate
+
+TIMES = 5
+NEW_PAGES = 42  # 1,008 items
+ACTIVE = "select active_time / 1000 from pg_stat_database where datname = current_database()"
+PENDING = "select count(*) from draenei_content.pending_uploads"
+
+
+class Bench:
+    """One collection of a size, and what is measured beside it."""
+
+    def __init__(self, settings: Settings, items: int) -> None:
+        self.settings = settings
+        self.pages = -(-items // collection.PER_PAGE)
+        folder = settings.draenei_home / "dbt"
+        write_profile(folder, None)
+        self.dbt = Dbt(postgres.address(settings), folder)
+
+    def fill(self) -> None:
+        """The collection, modelled, tested, its statistics known to the planner."""
+        with postgres.transaction(self.settings) as cursor:
+            collection.add_items(cursor, 1, self.pages)
+            collection.register_all(cursor)
+        self.build()
+        with closing(postgres.connect(self.settings)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("vacuum analyze")
+
+    def build(self) -> None:
+        """A build of everything, as Model does it."""
+        self.dbt.build(Silent()).raise_when_failed()
+
+    def nothing_new(self) -> None:
+        """A page that is known, and the build after it."""
+        with postgres.transaction(self.settings) as cursor:
+            collection.see_again(cursor)
+        self.build()
+
+    def thousand_new(self) -> None:
+        """1,008 new items, and the build after them."""
+        with postgres.transaction(self.settings) as cursor:
+            collection.add_items(cursor, self.pages + 1, NEW_PAGES)
+        self.pages += NEW_PAGES
+        self.build()
+
+    def pending(self) -> None:
+        """What Freeze asks."""
+        with postgres.transaction(self.settings) as cursor:
+            cursor.execute(PENDING)
+
+    def details(self) -> None:
+        """What FetchDetails asks."""
+        with postgres.transaction(self.settings) as cursor:
+            page_ledger.ids_without_detail(cursor, 120)
+
+    def summary(self) -> None:
+        """What Report and the summary count."""
+        with postgres.transaction(self.settings) as cursor:
+            audit_ledger.backlog(cursor)
+            audit_ledger.upload_statuses(cursor)
+
+    def timed(self, work: Callable[[], None], times: int = TIMES) -> tuple[float, float]:
+        """Medians: seconds by the clock, seconds the server was active."""
+        taken = []
+        for _ in range(times):
+            active, begun = self._active(), time.perf_counter()
+            work()
+            taken.append((time.perf_counter() - begun, self._active() - active))
+        return statistics.median(wall for wall, _ in taken), statistics.median(active for _, active in taken)
+
+    def _active(self) -> float:
+        time.sleep(0.2)  # a backend tells of its time when it ends
+        with postgres.transaction(self.settings) as cursor:
+            cursor.execute(ACTIVE)
+            (seconds,) = cursor.fetchone() or (0.0,)
+        return float(seconds)
+
+
+def measure(home: Path, items: int) -> dict[str, tuple[float, float]]:
+    """Every measure beside a collection of so many items."""
+    settings = Settings(draenei_home=home)
+    with closing(postgres.connect(settings)) as connection:
+        migrate.migrate(connection)
+    bench = Bench(settings, items)
+    filled = bench.timed(bench.fill, 1)
+    works = (bench.pending, bench.details, bench.summary, bench.nothing_new, bench.thousand_new)
+    return {"first build": filled} | {work.__name__: bench.timed(work) for work in works}
+
+
+def main(sizes: list[int]) -> None:
+    """Print a row a size and, against the smallest, the ratios."""
+    first: dict[str, tuple[float, float]] = {}
+    for items in sizes:
+        with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+            try:
+                measured = measure(Path(folder), items)
+            finally:
+                embedded_postgres.stop(Path(folder))
+        first = first or measured
+        for name, (wall, active) in measured.items():
+            ratio = f"x{wall / first[name][0]:.2f} wall, x{active / max(first[name][1], 1e-9):.2f} server"
+            print(f"{items:>9} items  {name:<14}{wall:>9.3f} s wall{active:>9.3f} s server   {ratio}", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or [10_000, 100_000])

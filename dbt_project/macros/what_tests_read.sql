@@ -1,0 +1,112 @@
+{#-
+    A test reads what may have changed since the tests last passed, not the whole collection: the batches and uploads
+    whose tested_in is null. What a build's tests fail on, or a killed build took in, stays untested, so the next build
+    reads it again. Everything is read with `--full-refresh`, with DRAENEI_TEST_WHOLE_TABLES=1 in the environment, after
+    a table was filled anew, and when so much changed that a scan is cheaper than as many probes.
+-#}
+
+{#- on-run-start: notes which batches stand there before the first test looks. -#}
+{%- macro enter_build() -%}
+insert into {{ source('ops', 'dbt_builds') }} (invocation_id, untested_batches)
+select '{{ invocation_id }}', array(
+    select batches.batch_id from {{ source('ops', 'batches') }} as batches
+    where batches.tested_in is null
+)
+on conflict do nothing
+{%- endmacro -%}
+
+{#-
+    on-run-end: when every data test of the project ran and passed, so did every model: the batches that stood at the
+    start are in all of them, and the uploads that were claimed are in `wallpapers`.
+-#}
+{%- macro settle_builds(results) -%}
+{%- set nodes = graph.nodes.values() if execute else [] -%}
+{%- set tests = nodes | selectattr('resource_type', 'equalto', 'test') | list | length -%}
+{%- set ran = (results or []) | selectattr('node.resource_type', 'equalto', 'test') | list | length -%}
+{%- set models = (results or []) | selectattr('node.resource_type', 'equalto', 'model') | list | length -%}
+{%- set bad = (results or []) | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list | length -%}
+{%- if ran == tests and models > 0 and bad == 0 %}
+with batches as (
+    update {{ source('ops', 'batches') }} as batches set tested_in = '{{ invocation_id }}'
+    from {{ source('ops', 'dbt_builds') }} as own
+    where
+        own.invocation_id = '{{ invocation_id }}'
+        and batches.tested_in is null
+        and batches.batch_id = any(own.untested_batches)
+)
+
+update {{ source('ops', 'uploads') }} set tested_in = '{{ invocation_id }}'
+where tested_in is null and modelled_in is not null
+{%- endif %}
+{%- endmacro -%}
+
+{%- macro untested_batches() -%}
+array(select batches.batch_id from {{ source('ops', 'batches') }} as batches where batches.tested_in is null)
+{%- endmacro -%}
+
+{%- macro untested_wallpapers() -%}
+array(
+    {% for entity in ['search', 'wallpaper'] -%}
+    select records.record_id
+    from {{ source('ops', 'loads') }} as loads
+    inner join {{ source('raw', 'wallhaven_' ~ entity) }} as records on loads.body_sha256 = records.body_sha256
+    where loads.entity = '{{ entity }}' and loads.batch_id = any({{ untested_batches() }})
+    union
+    {% endfor -%}
+    select uploads.wallhaven_id from {{ source('ops', 'uploads') }} as uploads
+    where uploads.tested_in is null or uploads.modelled_in is null
+)
+{%- endmacro -%}
+
+{#- Condition for the rows of the bodies that untested batches loaded. -#}
+{%- macro of_untested_bodies() -%}
+body_sha256 = any(array(
+    select loads.body_sha256 from {{ source('ops', 'loads') }} as loads
+    where loads.batch_id = any({{ untested_batches() }})
+))
+{%- endmacro -%}
+
+{#- True when a test is to read whole tables. -#}
+{%- macro reads_whole_tables() -%}
+{%- if flags.FULL_REFRESH or env_var('DRAENEI_TEST_WHOLE_TABLES', '') -%}
+{{ return(true) }}
+{%- endif -%}
+{%- if not execute -%}
+{{ return(false) }}
+{%- endif -%}
+{%- set counted -%}
+select
+    (
+        select coalesce(sum(loads.received), 0) from {{ source('ops', 'loads') }} as loads
+        where loads.batch_id = any({{ untested_batches() }})
+    )
+    + (
+        select count(*) from {{ source('ops', 'uploads') }} as uploads
+        where uploads.tested_in is null or uploads.modelled_in is null
+    )
+{%- endset -%}
+{{ return(run_query(counted).columns[0].values()[0] > 20000) }}
+{%- endmacro -%}
+
+{#- Condition for the rows of a relation that a test reads; '' for all of them. -#}
+{%- macro untested_rows_of(identifier) -%}
+{%- if identifier.startswith('stg_wallhaven__') -%}
+batch_id = any({{ untested_batches() }})
+{%- elif identifier.startswith(('wallpaper', 'pending_', 'int_wallpaper_')) -%}
+wallhaven_id = any({{ untested_wallpapers() }})
+{%- endif -%}
+{%- endmacro -%}
+
+{#- dbt's hook for `where` of a generic test: what the test asks for, and of that what is untested. -#}
+{%- macro default__get_where_subquery(relation) -%}
+{%- set conditions = [config.get('where') or ''] -%}
+{%- set untested = untested_rows_of(relation.identifier) -%}
+{%- if untested and not reads_whole_tables() -%}
+{%- do conditions.append(untested) -%}
+{%- endif -%}
+{%- set conditions = conditions | select | list -%}
+{%- if conditions -%}
+{{ return('(select * from ' ~ relation ~ ' where (' ~ conditions | join(') and (') ~ ')) as untested_rows') }}
+{%- endif -%}
+{{ return(relation) }}
+{%- endmacro -%}

@@ -1,0 +1,136 @@
+"""What a run asks of the warehouse is answered by indexes: beside some thousand rows, no plan reads a growing table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import collection
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import audit_ledger, dbt_profile, page_ledger, postgres, upload_claims, upload_ledger
+from luigi_tasks.gateways.dbt import Dbt
+from tests.conftest import Warehouse, _administer
+
+PAGES, PER_PAGE = 3000, 2
+# Details and their tags grow too; here is none, and an empty table is read whole.
+GROWING = {
+    *("wallhaven_search", "pages", "loads", "uploads"),
+    *("wallpapers", "wallpaper_versions", "wallpaper_metrics", "wallpaper_queries"),
+}
+
+
+class Grown:
+    """A warehouse with a collection, built twice: the second time as a run builds that found a page again."""
+
+    def __init__(self, warehouse: Warehouse, folder: Path) -> None:
+        self.warehouse = warehouse
+        dbt_profile.write_profile(folder, None)
+        self.dbt = Dbt(postgres.address(warehouse.settings()), folder)
+        with postgres.transaction(warehouse.settings()) as cursor:
+            collection.add_items(cursor, 1, PAGES, PER_PAGE, per_batch=4)
+            collection.register_all(cursor)
+        self.build()
+        with closing(warehouse.connect()) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("vacuum analyze")
+        with postgres.transaction(warehouse.settings()) as cursor:
+            collection.see_again(cursor, PER_PAGE)
+        self.build()
+
+    def build(self) -> None:
+        """Build and test everything."""
+        self.dbt.build(Silent()).raise_when_failed()
+
+    def scanned(self, sql: str, arguments: Any = None) -> set[str]:
+        """The growing tables that a statement's plan reads from end to end."""
+        with postgres.transaction(self.warehouse.settings()) as cursor:
+            # So small a table would be read whole here by a plan that does not there, sorted or not.
+            cursor.execute("set local random_page_cost = 1.1; set local max_parallel_workers_per_gather = 0")
+            cursor.execute(f"explain (format json) {sql}", arguments)
+            ((plans,),) = cursor.fetchall()
+        return {node["Relation Name"] for node in nodes(plans[0]["Plan"]) if node["Node Type"] == "Seq Scan"} & GROWING
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node of a plan."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+@pytest.fixture(scope="module")
+def grown(postgres_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
+    folder = tmp_path_factory.mktemp("plans")
+    dbname = f"test_plans_{folder.parent.name.replace('-', '_')}"
+    _administer(postgres_server, f'create database "{dbname}" template test_template strategy file_copy')
+    yield Grown(Warehouse(postgres_server, dbname, folder / "home"), folder / "dbt")
+    _administer(postgres_server, f'drop database "{dbname}" with (force)')
+
+
+class Asked:
+    """A cursor that explains instead of executing, for the gateways' own functions."""
+
+    description = ()
+
+    def __init__(self, grown: Grown) -> None:
+        self.grown, self.scanned = grown, set[str]()
+        self.statements = 0
+
+    def execute(self, sql: str, arguments: Any = None) -> None:
+        self.statements += 1
+        self.scanned |= self.grown.scanned(sql, arguments)
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def fetchone(self) -> None:
+        return None
+
+
+def test_a_plan_that_reads_a_whole_table_is_seen(grown: Grown) -> None:
+    assert grown.scanned("select max(fetched_at) from raw.wallhaven_search") == {"wallhaven_search"}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda cursor: page_ledger.known_ids(cursor, "raw.wallhaven_search", "wallhaven/draenei", ["000001", "x"]),
+        lambda cursor: page_ledger.ids_without_detail(cursor, 120),
+        lambda cursor: page_ledger.pages_to_load(cursor, "wallhaven/draenei/other", "search", 100),
+        lambda cursor: page_ledger.body_is_loaded(cursor, "search", "ab" * 32),
+        lambda cursor: page_ledger.find_page(cursor, "wallhaven/draenei/other", "search", "page-00001"),
+        lambda cursor: cursor.execute(upload_ledger.FILL_MANIFEST, {"manifest_id": 1, "limit": None}),
+        lambda cursor: cursor.execute(upload_claims.TAKE, {"after": 0, "worker": 1, "run_key": "r", "lease": 60}),
+        lambda cursor: cursor.execute("select * from draenei_content.run_audit where run_key = 'another'"),
+        lambda cursor: cursor.execute("select count(*) from draenei_content.pending_uploads"),
+        audit_ledger.upload_statuses,
+    ],
+    ids=[
+        *("known_ids", "ids_without_detail", "pages_to_load", "body_is_loaded", "find_page", "freeze", "claim"),
+        *("run_audit", "pending_uploads", "upload_statuses"),
+    ],
+)
+def test_what_the_pipeline_asks_is_answered_by_indexes(grown: Grown, ask: Any) -> None:
+    cursor = Asked(grown)
+    ask(cursor)
+    assert cursor.statements > 0
+    assert cursor.scanned == set()
+
+
+def test_what_a_build_reads_is_found_by_indexes(grown: Grown) -> None:
+    compiled = sorted((grown.dbt.folder / "target" / "compiled").rglob("*.sql"))
+    views = {"stg_wallhaven__", "int_wallpaper_observations", "int_wallpaper_uploads", "run_audit", "pending_"}
+    statements = {
+        file.stem: file.read_text()
+        for file in compiled
+        if not any(file.stem.startswith(view) for view in (*views, "wallpaper_lifecycle"))
+    }
+    assert {"wallpapers", "wallpaper_versions", "unique_wallpapers_wallhaven_id"} <= statements.keys()
+    assert len(statements) > 40
+    scanned = {name: tables for name, sql in statements.items() if (tables := grown.scanned(sql.replace("%", "%%")))}
+    assert scanned == {}
