@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+Body = bytes | bytearray | memoryview  # of a picture; whoever gets one only reads it
+
 
 class Outcome(StrEnum):
     """What one attempt at one picture came to.

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from luigi_tasks.domain.errors import PipelineError
-from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.domain.publishing import Body, Outcome, PictureError
 from luigi_tasks.settings import Settings
 
 CHILD = "luigi_tasks.steps.decoder"
@@ -71,7 +71,7 @@ class Decoders:
             if child := self._slots.get():
                 child.end()
 
-    def decode(self, body: bytes | bytearray, file_type: str, room: Room) -> tuple[int, int]:
+    def decode(self, body: Body, file_type: str, room: Room) -> tuple[int, int]:
         """Decode every pixel; width and height. room(bytes) is entered for the time of the full decode.
 
         Raises PictureError: corrupt for what does not decode within the limits or takes its decoder down, refused for
@@ -124,7 +124,7 @@ class _Child:
         """False when something ended it while it was waiting."""
         return self._process.poll() is None
 
-    def ask(self, body: bytes | bytearray, file_type: str, room: Room) -> dict[str, Any]:
+    def ask(self, body: Body, file_type: str, room: Room) -> dict[str, Any]:
         """Its last word on a picture. Raises PictureError when there is none; then, and on any error, it is ended."""
         try:
             deadline = time.monotonic() + self._seconds
@@ -157,7 +157,7 @@ class _Child:
             return "over IMAGE_DECODE_SECONDS"
         return f"the decoder crashed ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
 
-    def _tell(self, words: bytes | bytearray, deadline: float) -> None:
+    def _tell(self, words: Body, deadline: float) -> None:
         self._socket.settimeout(_left(deadline))
         self._socket.sendall(words)
 

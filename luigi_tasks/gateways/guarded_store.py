@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
+from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, ObjectStore, Put, StoreUnavailable
 from luigi_tasks.gateways.store_probe import Manners, probe
@@ -45,7 +46,7 @@ class GuardedStore:
         self.remove, self.leftovers = store.remove, store.leftovers
 
     def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+        self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
         """As promised by ObjectStore; `sha256` of the result is that of bytes that were read back."""
         if self._manners.conditional:

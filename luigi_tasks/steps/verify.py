@@ -17,12 +17,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from luigi_tasks.domain.publishing import Flag, ManifestItem, Outcome, PictureError, Verified
+from luigi_tasks.domain.publishing import Body, Flag, ManifestItem, Outcome, PictureError, Verified
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture, sniff
 
 Room = Callable[[int], AbstractContextManager[None]]
-Decode = Callable[[bytes | bytearray, str, Room], tuple[int, int]]
+Decode = Callable[[Body, str, Room], tuple[int, int]]
 
 EXTENSIONS = {JPEG: {"jpg", "jpeg"}, PNG: {"png"}}
 OTHER_MAGIC = {
@@ -61,7 +61,7 @@ class Limits:
 
 
 def verify(
-    body: bytes | bytearray,
+    body: Body,
     item: ManifestItem,
     limits: Limits,
     decoding: Room,
@@ -90,16 +90,16 @@ def verify(
     return Verified(file_type, width, height, hashlib.sha256(body).hexdigest(), flags)
 
 
-def _accepted_type(body: bytes | bytearray) -> str:
+def _accepted_type(body: Body) -> str:
     if file_type := sniff(body):
         return file_type
     for magic, name in OTHER_MAGIC.items():
-        if body.startswith(magic):
+        if body[: len(magic)] == magic:
             raise Refused(f"type: {name}")
     raise Corrupt("not an image")
 
 
-def _jpeg_end(body: bytes | bytearray) -> int:
+def _jpeg_end(body: Body) -> int:
     """Where the end-of-image marker ends (ITU T.81, annex B): segments are skipped by their lengths, scans searched."""
     position = 2
     while marker := _JPEG_MARKER.search(body, position):
@@ -110,7 +110,7 @@ def _jpeg_end(body: bytes | bytearray) -> int:
     raise Corrupt("cut short: no end marker")
 
 
-def _png_end(body: bytes | bytearray) -> int:
+def _png_end(body: Body) -> int:
     """Where the IEND chunk ends (PNG specification, section 5); every chunk's CRC-32 is checked on the way."""
     view, position = memoryview(body), 8
     while position + 12 <= len(body):
@@ -126,7 +126,7 @@ def _png_end(body: bytes | bytearray) -> int:
     raise Corrupt("cut short: no end marker")
 
 
-def _decode(body: bytes | bytearray, file_type: str, limits: Limits, decoding: Room) -> tuple[int, int]:
+def _decode(body: Body, file_type: str, limits: Limits, decoding: Room) -> tuple[int, int]:
     """Decode every pixel; width and height. The header's pixels are counted before any is allocated."""
     try:
         with open_picture(body, file_type) as picture:
