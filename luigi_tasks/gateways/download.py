@@ -174,8 +174,9 @@ class Downloader:
             raise PictureError(Outcome.CORRUPT, "content-encoded although identity was asked for", response.status)
         declared = response.length_remaining
         self._make_sure_of_room(declared or 0, room, needed=declared)
-        if into is not None and declared:
-            return Download(self._fill(response, into[:declared], deadline), content_type, response.status)
+        if declared:
+            place = into[:declared] if into is not None else memoryview(bytearray(declared))
+            return Download(self._fill(response, place, deadline), content_type, response.status)
         body = bytearray()
         while chunk := response.read1(CHUNK):
             self._time_left(deadline)
