@@ -1,0 +1,304 @@
+"""A small S3 API over a folder, fast enough not to be what a benchmark measures: several processes share one port.
+
+What it knows: PUT, GET, HEAD and DELETE of an object, listings, multipart uploads, `If-None-Match: *` (atomic, by
+link). No signature is checked. A body is received straight into an arena, memory that was touched before the run; what
+arrived is hashed afterwards (`stored`), outside of the measured time; during it a checksum is verified of small bodies
+alone, such as a probe's. Listings know no pages.
+
+Run: python -m benchmarks.transfer.sink HOST PORT FOLDER PROCESSES ARENA_BYTES    FOLDER is best on a tmpfs
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import itertools
+import mimetypes
+import mmap
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+BUFFER = 1 << 16
+END = b"\r\n\r\n"
+LENGTH = re.compile(rb"(?i)\r\n(?:x-amz-decoded-)?content-length: *(\d+)")
+CREATE_ONLY = re.compile(rb"(?i)\r\nif-none-match: *\*")
+CHUNKED = re.compile(rb"(?i)\r\ncontent-encoding: *aws-chunked|\r\ntransfer-encoding: *chunked")
+SHA256 = re.compile(rb"(?i)\r\nx-amz-checksum-sha256: *(\S+)")
+CHECKED_BYTES = 1 << 14
+EXPECTS = re.compile(rb"(?i)\r\nexpect: *100-continue")
+ETAG = '"00000000000000000000000000000000"'
+MODIFIED = "Last-Modified: Sat, 01 Nov 2025 00:00:00 GMT\r\n"
+numbers = itertools.count()
+
+
+class Arena:
+    """The bodies that one process received, one behind another in a file that is mapped."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.path = folder / f"arena-{os.getpid()}"
+        with self.path.open("w+b") as file:
+            file.truncate(size)
+            self.memory = memoryview(mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE))
+        self._end, self._taking = 0, threading.Lock()
+
+    def take(self, size: int) -> int:
+        """Where so many bytes may be written."""
+        with self._taking:
+            start, self._end = self._end, self._end + size
+        if self._end > len(self.memory):
+            raise MemoryError(f"{self.path} is full: give the sink a larger arena")
+        return start
+
+
+class Connection:
+    """One client; its buffer is used again for every request."""
+
+    def __init__(self, sock: socket.socket, root: Path, arena: Arena) -> None:
+        self._sock, self._root, self._arena = sock, root, arena
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._rest = b""
+
+    def serve(self) -> None:
+        """Answer until the client goes."""
+        with self._sock, contextlib.suppress(ConnectionError, EOFError):
+            while head := self._head():
+                method, target, _ = head.split(b" ", 2)
+                parts = urlsplit(target.decode())
+                self._answer(method.decode(), unquote(parts.path).strip("/"), parse_qs(parts.query, True), head)
+
+    def _head(self) -> bytes:
+        data = self._rest
+        while END not in data:
+            got = self._sock.recv_into(self._buffer)
+            if not got:
+                return b""
+            data += self._buffer[:got]
+        head, _, self._rest = data.partition(END)
+        return head
+
+    def _answer(self, method: str, name: str, query: dict[str, list[str]], head: bytes) -> None:
+        key = name.partition("/")[2]
+        if method == "PUT" and key:
+            self._put(key, query, head)
+        elif method == "POST":
+            self._post(key, query, b"".join(self._body(head)))
+        elif method == "DELETE":
+            self._path(key).unlink(missing_ok=True)
+            self._say("204 No Content")
+        elif key:
+            self._object(method, key)
+        elif method == "GET":
+            self._xml(self._listing(query.get("prefix", [""])[0]))
+        else:
+            self._say("200 OK", b"".join(self._body(head))[:0])
+
+    def _post(self, key: str, query: dict[str, list[str]], body: bytes) -> None:
+        if "uploads" in query:
+            self._xml(f"<R><UploadId>{os.getpid()}-{next(numbers)}</UploadId></R>")
+        elif "uploadId" in query:
+            self._complete(key, query["uploadId"][0])
+        else:
+            for found in re.findall(rb"<Key>(.*?)</Key>", body):
+                self._path(unquote(found.decode())).unlink(missing_ok=True)
+            self._xml("<DeleteResult/>")
+
+    def _object(self, method: str, key: str) -> None:
+        try:
+            arena, start, size = located(self._path(key))
+        except FileNotFoundError:
+            self._say("404 Not Found", b"" if method == "HEAD" else b"<Error><Code>NoSuchKey</Code></Error>")
+            return
+        self._say("200 OK", size=size, extra=f"Content-Type: {mimetypes.guess_type(key)[0]}\r\n{MODIFIED}")
+        if method == "GET":
+            with arena.open("rb") as file:
+                self._sock.sendfile(file, start, size)
+
+    def _put(self, key: str, query: dict[str, list[str]], head: bytes) -> None:
+        if EXPECTS.search(head):
+            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        part = f".parts/{query['uploadId'][0]}-{int(query['partNumber'][0]):06}" if "uploadId" in query else None
+        start, size = self._receive(head)
+        if self._is_refused(head, self._arena.memory[start : start + size]):
+            return self._say("400 Bad Request", b"<Error><Code>BadDigest</Code></Error>")
+        target = self._root / part if part else self._path(key)
+        if self._register(target, start, size, create_only=bool(CREATE_ONLY.search(head))):
+            return self._say("200 OK")
+        return self._say("412 Precondition Failed", b"<Error><Code>PreconditionFailed</Code></Error>")
+
+    @staticmethod
+    def _is_refused(head: bytes, body: memoryview) -> bool:
+        said = SHA256.search(head)
+        if not said or len(body) > CHECKED_BYTES:
+            return False
+        return base64.b64decode(said[1]) != hashlib.sha256(body).digest()
+
+    def _register(self, target: Path, start: int, size: int, *, create_only: bool) -> bool:
+        temporary = self._root / f".tmp/{os.getpid()}-{next(numbers)}"
+        temporary.write_text(f"{self._arena.path} {start} {size}")
+        if not create_only:
+            temporary.rename(target)
+            return True
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+        return True
+
+    def _complete(self, key: str, upload: str) -> None:
+        bodies = [read(part) for part in sorted((self._root / ".parts").glob(f"{upload}-*"))]
+        whole = b"".join(bodies)
+        start = self._arena.take(len(whole))
+        self._arena.memory[start : start + len(whole)] = whole
+        self._register(self._path(key), start, len(whole), create_only=False)
+        self._xml(f"<CompleteMultipartUploadResult><ETag>{escape(ETAG)}</ETag></CompleteMultipartUploadResult>")
+
+    def _receive(self, head: bytes) -> tuple[int, int]:
+        """Where in the arena the body is now, and its size."""
+        found = LENGTH.search(head)
+        size = max(int(length) for length in LENGTH.findall(head)) if found else 0
+        if CHUNKED.search(head):
+            body = b"".join(self._chunks())
+            start = self._arena.take(len(body))
+            self._arena.memory[start : start + len(body)] = body
+            return start, len(body)
+        start = self._arena.take(size)
+        room = self._arena.memory[start : start + size]
+        first, self._rest = self._rest[:size], self._rest[size:]
+        room[: len(first)] = first
+        done = len(first)
+        while done < size:
+            got = self._sock.recv_into(room[done:])
+            if not got:
+                raise EOFError
+            done += got
+        return start, size
+
+    def _body(self, head: bytes) -> Iterator[bytes]:
+        if CHUNKED.search(head):
+            return self._chunks()
+        found = LENGTH.search(head)
+        return self._exactly(int(found[1]) if found else 0)
+
+    def _exactly(self, length: int) -> Iterator[bytes]:
+        first, self._rest = self._rest[:length], self._rest[length:]
+        yield first
+        left = length - len(first)
+        while left:
+            got = self._sock.recv_into(self._buffer, min(left, BUFFER))
+            if not got:
+                raise EOFError
+            left -= got
+            yield bytes(self._buffer[:got])
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._line().partition(b";")[0], 16):
+            yield b"".join(self._exactly(size))
+            self._line()
+        while self._line():
+            pass
+
+    def _line(self) -> bytes:
+        while b"\r\n" not in self._rest:
+            got = self._sock.recv_into(self._buffer, 4096)
+            if not got:
+                raise EOFError
+            self._rest += self._buffer[:got]
+        line, _, self._rest = self._rest.partition(b"\r\n")
+        return line
+
+    def _listing(self, prefix: str) -> str:
+        names = sorted(unquote(path.name) for path in (self._root / "objects").iterdir())
+        entries = "".join(
+            f"<Contents><Key>{escape(name)}</Key><Size>{located(self._path(name))[2]}</Size>"
+            f"<ETag>{escape(ETAG)}</ETag><LastModified>2025-11-01T00:00:00.000Z</LastModified></Contents>"
+            for name in names
+            if name.startswith(prefix)
+        )
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+
+    def _path(self, key: str) -> Path:
+        return self._root / "objects" / quote(key, safe="")
+
+    def _xml(self, text: str) -> None:
+        self._say("200 OK", text.encode())
+
+    def _say(self, status: str, body: bytes = b"", *, size: int | None = None, extra: str = "") -> None:
+        length = len(body) if size is None else size
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: {ETAG}\r\n{extra}\r\n"
+        self._sock.sendall(head.encode() + body)
+
+
+def located(entry: Path) -> tuple[Path, int, int]:
+    """Arena, offset and size of an object. Raises FileNotFoundError."""
+    arena, start, size = entry.read_text().rsplit(" ", 2)
+    return Path(arena), int(start), int(size)
+
+
+def read(entry: Path) -> bytes:
+    """The bytes of an object."""
+    arena, start, size = located(entry)
+    with arena.open("rb") as file:
+        return os.pread(file.fileno(), size, start)
+
+
+def stored(root: Path) -> dict[str, str]:
+    """Key and SHA-256 of every object that arrived."""
+    return {unquote(entry.name): hashlib.sha256(read(entry)).hexdigest() for entry in (root / "objects").iterdir()}
+
+
+def fill(root: Path, bodies: Mapping[str, bytes]) -> None:
+    """Put objects there before a sink starts, so that it serves them; equal bodies are kept once."""
+    (root / "objects").mkdir(parents=True)
+    placed: dict[int, tuple[int, int]] = {}
+    with (root / "arena-offered").open("wb") as arena:
+        for key, body in bodies.items():
+            if id(body) not in placed:
+                placed[id(body)] = (arena.tell(), arena.write(body))
+            start, size = placed[id(body)]
+            (root / "objects" / quote(key, safe="")).write_text(f"{arena.name} {start} {size}")
+
+
+def serve(host: str, port: int, root: Path, arena_bytes: int) -> None:
+    """Accept for ever; a thread for each client."""
+    arena = Arena(root, arena_bytes)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(256)
+        while True:
+            sock, _ = listener.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=Connection(sock, root, arena).serve, daemon=True).start()
+
+
+def main(host: str, port: int, root: Path, processes: int, arena_bytes: int) -> None:
+    """Serve until SIGTERM, in so many processes."""
+    for folder in ("objects", ".tmp", ".parts"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    children = []
+    for _ in range(processes - 1):
+        if not (child := os.fork()):
+            break
+        children.append(child)
+    try:
+        serve(host, port, root, arena_bytes)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
