@@ -72,7 +72,6 @@ class Crew:
                         hand.result()
                     if asked_to_stop.is_set():
                         self._stop.set()
-                    worklist.pace.look()
             finally:
                 self._stop.set()
 

@@ -69,7 +69,7 @@ class Worklist:
         with self._changed:
             self._in_hand -= 1
             self.pace.end(job.host, outcome)
-            self._changed.notify_all()
+            self._changed.notify()  # one place is free; what else changed is seen within a tick
             if outcome is None:
                 self.breaker.drop(job.host)
                 return None
