@@ -24,9 +24,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.transfer import peers, report, sink
+from benchmarks.transfer import arena, peers, report
 from benchmarks.transfer.measure import cpu_seconds, run
-from benchmarks.transfer.network import NETWORKS, Network
+from benchmarks.transfer.network import HOST, NETWORKS, Link
 from benchmarks.transfer.pictures import Picture, offered
 from benchmarks.transfer.warehouse import Warehouse, settings_environ, warehouse
 
@@ -59,7 +59,7 @@ class Result:
 class Bench:
     """What all runs of one network share."""
 
-    network: Network
+    network: str
     pictures: Sequence[Picture]
     images: str
     image_server: int
@@ -72,7 +72,7 @@ class Bench:
         folder = Path(tempfile.mkdtemp(dir=self.memory))
         size = sum(picture.file_size for picture in self.pictures)
         try:
-            with served(self.network, folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
+            with served(NETWORKS[self.network], folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
                 task = self._task(folder, s3, peer)
                 before = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
                 commits = self.warehouse.statements()[0]
@@ -86,7 +86,7 @@ class Bench:
             shutil.rmtree(folder)
         spent = [late - early for early, late in zip(before, after, strict=True)]
         return Result(
-            *(self.network.name, peer.name, turn, len(self.pictures), size, right),
+            *(self.network, peer.name, turn, len(self.pictures), size, right),
             *(cost.wall, cost.cpu, cost.peak_rss, *spent, commits, cost.code),
         )
 
@@ -107,7 +107,7 @@ class Bench:
 
     def _right(self, peer: peers.Peer, folder: Path) -> int:
         if peer.stores_to_s3:
-            found = Counter(sink.stored(folder / "sink").values())
+            found = Counter(arena.stored(folder / "sink").values())
         else:
             files = [path for path in (folder / "files").rglob("*") if path.is_file()]
             found = Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
@@ -115,27 +115,26 @@ class Bench:
 
 
 @contextlib.contextmanager
-def served(network: Network, root: Path, arena: int) -> Iterator[tuple[str, int]]:
+def served(link: Link, root: Path, room: int) -> Iterator[tuple[str, int]]:
     """A sink on the network: its address and process id."""
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
-    program = [sys.executable, "-m", "benchmarks.transfer.sink", network.host, str(port), str(root), "2", str(arena)]
-    with subprocess.Popen(
-        [*network.prefix, *program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    ) as process:
+    program = [sys.executable, "-m", "benchmarks.transfer.sink", HOST, str(port), str(root), "2", str(room)]
+    program += [str(link.round_trip), str(link.cap)]
+    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         try:
-            _wait_for(network.host, port)
-            yield f"http://{network.host}:{port}", process.pid
+            _wait_for(port)
+            yield f"http://{HOST}:{port}", process.pid
         finally:
             process.terminate()
 
 
-def _wait_for(host: str, port: int) -> None:
+def _wait_for(port: int) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            socket.create_connection((host, port), timeout=5).close()
+            socket.create_connection((HOST, port), timeout=5).close()
         except OSError:
             if time.monotonic() > deadline:
                 raise
@@ -156,11 +155,11 @@ def bench(arguments: argparse.Namespace) -> list[Result]:
     memory = Path(tempfile.mkdtemp(prefix="bench-", dir="/dev/shm"))
     os.chmod(memory, 0o755)
     try:
-        sink.fill(memory / "offered", bodies)
+        arena.fill(memory / "offered", bodies)
         with warehouse(Path(tempfile.mkdtemp(prefix="bench-warehouse-"))) as own:
             for name in arguments.networks:
-                with NETWORKS[name]() as network, served(network, memory / "offered", 1 << 20) as (images, pid):
-                    ours = Bench(network, pictures, f"{images}/bench", pid, own, memory, arguments.timeout)
+                with served(NETWORKS[name], memory / "offered", 1 << 20) as (images, pid):
+                    ours = Bench(name, pictures, f"{images}/bench", pid, own, memory, arguments.timeout)
                     for turn in range(arguments.rounds):
                         for peer, program in chosen:
                             if program and not (turn and peer.name in arguments.once):

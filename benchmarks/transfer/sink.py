@@ -2,10 +2,11 @@
 
 What it knows: PUT, GET, HEAD and DELETE of an object, listings, multipart uploads, `If-None-Match: *` (atomic, by
 link). No signature is checked. A body is received straight into an arena, memory that was touched before the run; what
-arrived is hashed afterwards (`stored`), outside of the measured time; during it a checksum is verified of small bodies
-alone, such as a probe's. Listings know no pages.
+arrived is hashed afterwards (arena.stored), outside of the measured time; during it a checksum is verified of small
+bodies alone, such as a probe's. Listings know no pages.
 
-Run: python -m benchmarks.transfer.sink HOST PORT FOLDER PROCESSES ARENA_BYTES    FOLDER is best on a tmpfs
+Run: python -m benchmarks.transfer.sink HOST PORT FOLDER PROCESSES ARENA_BYTES ROUND_TRIP CAP
+FOLDER is best on a tmpfs; ROUND_TRIP in seconds and CAP in bytes a second for each connection, 0 for none.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ import contextlib
 import hashlib
 import itertools
 import mimetypes
-import mmap
 import os
 import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from benchmarks.transfer.arena import Arena, located, read
+from benchmarks.transfer.network import Link
+
 BUFFER = 1 << 16
+SLICE = 1 << 18  # when a connection has a cap
 END = b"\r\n\r\n"
 LENGTH = re.compile(rb"(?i)\r\n(?:x-amz-decoded-)?content-length: *(\d+)")
 CREATE_ONLY = re.compile(rb"(?i)\r\nif-none-match: *\*")
@@ -40,35 +45,17 @@ MODIFIED = "Last-Modified: Sat, 01 Nov 2025 00:00:00 GMT\r\n"
 numbers = itertools.count()
 
 
-class Arena:
-    """The bodies that one process received, one behind another in a file that is mapped."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.path = folder / f"arena-{os.getpid()}"
-        with self.path.open("w+b") as file:
-            file.truncate(size)
-            self.memory = memoryview(mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE))
-        self._end, self._taking = 0, threading.Lock()
-
-    def take(self, size: int) -> int:
-        """Where so many bytes may be written."""
-        with self._taking:
-            start, self._end = self._end, self._end + size
-        if self._end > len(self.memory):
-            raise MemoryError(f"{self.path} is full: give the sink a larger arena")
-        return start
-
-
 class Connection:
     """One client; its buffer is used again for every request."""
 
-    def __init__(self, sock: socket.socket, root: Path, arena: Arena) -> None:
-        self._sock, self._root, self._arena = sock, root, arena
+    def __init__(self, sock: socket.socket, root: Path, arena: Arena, link: Link) -> None:
+        self._sock, self._root, self._arena, self._link = sock, root, arena, link
         self._buffer = memoryview(bytearray(BUFFER))
         self._rest = b""
 
     def serve(self) -> None:
         """Answer until the client goes."""
+        self._link.wait()
         with self._sock, contextlib.suppress(ConnectionError, EOFError):
             while head := self._head():
                 method, target, _ = head.split(b" ", 2)
@@ -119,8 +106,12 @@ class Connection:
             return
         self._say("200 OK", size=size, extra=f"Content-Type: {mimetypes.guess_type(key)[0]}\r\n{MODIFIED}")
         if method == "GET":
+            begun, done = time.monotonic(), 0
             with arena.open("rb") as file:
-                self._sock.sendfile(file, start, size)
+                while done < size:
+                    piece = min(SLICE, size - done) if self._link.cap else size
+                    done += self._sock.sendfile(file, start + done, piece)
+                    self._link.keep_pace(begun, done)
 
     def _put(self, key: str, query: dict[str, list[str]], head: bytes) -> None:
         if EXPECTS.search(head):
@@ -176,12 +167,13 @@ class Connection:
         room = self._arena.memory[start : start + size]
         first, self._rest = self._rest[:size], self._rest[size:]
         room[: len(first)] = first
-        done = len(first)
+        done, begun = len(first), time.monotonic()
         while done < size:
-            got = self._sock.recv_into(room[done:])
+            got = self._sock.recv_into(room[done : done + SLICE] if self._link.cap else room[done:])
             if not got:
                 raise EOFError
             done += got
+            self._link.keep_pace(begun, done)
         return start, size
 
     def _body(self, head: bytes) -> Iterator[bytes]:
@@ -234,42 +226,13 @@ class Connection:
         self._say("200 OK", text.encode())
 
     def _say(self, status: str, body: bytes = b"", *, size: int | None = None, extra: str = "") -> None:
+        self._link.wait()
         length = len(body) if size is None else size
         head = f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: {ETAG}\r\n{extra}\r\n"
         self._sock.sendall(head.encode() + body)
 
 
-def located(entry: Path) -> tuple[Path, int, int]:
-    """Arena, offset and size of an object. Raises FileNotFoundError."""
-    arena, start, size = entry.read_text().rsplit(" ", 2)
-    return Path(arena), int(start), int(size)
-
-
-def read(entry: Path) -> bytes:
-    """The bytes of an object."""
-    arena, start, size = located(entry)
-    with arena.open("rb") as file:
-        return os.pread(file.fileno(), size, start)
-
-
-def stored(root: Path) -> dict[str, str]:
-    """Key and SHA-256 of every object that arrived."""
-    return {unquote(entry.name): hashlib.sha256(read(entry)).hexdigest() for entry in (root / "objects").iterdir()}
-
-
-def fill(root: Path, bodies: Mapping[str, bytes]) -> None:
-    """Put objects there before a sink starts, so that it serves them; equal bodies are kept once."""
-    (root / "objects").mkdir(parents=True)
-    placed: dict[int, tuple[int, int]] = {}
-    with (root / "arena-offered").open("wb") as arena:
-        for key, body in bodies.items():
-            if id(body) not in placed:
-                placed[id(body)] = (arena.tell(), arena.write(body))
-            start, size = placed[id(body)]
-            (root / "objects" / quote(key, safe="")).write_text(f"{arena.name} {start} {size}")
-
-
-def serve(host: str, port: int, root: Path, arena_bytes: int) -> None:
+def serve(host: str, port: int, root: Path, arena_bytes: int, link: Link) -> None:
     """Accept for ever; a thread for each client."""
     arena = Arena(root, arena_bytes)
     with socket.socket() as listener:
@@ -280,10 +243,10 @@ def serve(host: str, port: int, root: Path, arena_bytes: int) -> None:
         while True:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=Connection(sock, root, arena).serve, daemon=True).start()
+            threading.Thread(target=Connection(sock, root, arena, link).serve, daemon=True).start()
 
 
-def main(host: str, port: int, root: Path, processes: int, arena_bytes: int) -> None:
+def main(host: str, port: int, root: Path, processes: int, arena_bytes: int, link: Link) -> None:
     """Serve until SIGTERM, in so many processes."""
     for folder in ("objects", ".tmp", ".parts"):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -294,11 +257,12 @@ def main(host: str, port: int, root: Path, processes: int, arena_bytes: int) -> 
             break
         children.append(child)
     try:
-        serve(host, port, root, arena_bytes)
+        serve(host, port, root, arena_bytes, link)
     finally:
         for child in children:
             os.kill(child, signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    host, port, folder, processes, arena_bytes, round_trip, cap = sys.argv[1:]
+    main(host, int(port), Path(folder), int(processes), int(arena_bytes), Link(float(round_trip), int(cap)))
