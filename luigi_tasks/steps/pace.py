@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from luigi_tasks.domain.publishing import Outcome, UploadOutcome
 
-FIRST_HANDS = 8
+FIRST_HANDS = 16
 WORTH_IT = 1.1
 WINDOW_SECONDS = 0.5
 SETTLED_SECONDS = 20.0
