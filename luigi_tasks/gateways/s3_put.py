@@ -54,7 +54,7 @@ class Puts:
         self._http = URLLib3Session(
             verify=session.get_config_variable("ca_bundle") or True,
             proxies=get_environ_proxies(base),
-            timeout=(10, 60),
+            timeout=(10, 60),  # type: ignore[arg-type]  # connect and read, as botocore itself passes them
             max_pool_connections=connections,
         )
 
@@ -96,7 +96,9 @@ class Puts:
         now = datetime.datetime.now(datetime.UTC)
         frozen = self._credentials.get_frozen_credentials()  # renews those that end
         complete = signed("PUT", url, headers, sha256, frozen, self._region, now)
-        answer = self._http.send(AWSPreparedRequest("PUT", url, complete, body, False))
+        # The stubs know neither that a plain mapping will do nor that urllib3 sends a memoryview.
+        request = AWSPreparedRequest("PUT", url, complete, body, False)  # type: ignore[arg-type]
+        answer = self._http.send(request)
         if answer.status_code != 200:
             _refuse(answer)
 

@@ -20,9 +20,14 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 class Credentials(Protocol):
     """What botocore calls frozen credentials."""
 
-    access_key: str
-    secret_key: str
-    token: str | None
+    @property
+    def access_key(self) -> str | None: ...
+
+    @property
+    def secret_key(self) -> str | None: ...
+
+    @property
+    def token(self) -> str | None: ...
 
 
 def signed(
@@ -45,7 +50,9 @@ def signed(
     request = f"{method}\n{parts.path or '/'}\n\n{lines}\n{names}\n{sha256}"
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     text = f"{ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.new(_key(credentials.secret_key, stamp[:8], region), text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(
+        _key(credentials.secret_key or "", stamp[:8], region), text.encode(), hashlib.sha256
+    ).hexdigest()
     complete["Authorization"] = (
         f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )
