@@ -80,8 +80,9 @@ class Bench:
                 after = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
                 commits = self.warehouse.statements()[0] - commits
                 right = self._right(peer, folder)
-            if cost.code:
-                sys.stderr.write(f"{peer.name}: exit code {cost.code}\n{(folder / 'log').read_text()[-2000:]}\n")
+            if cost.code or right < len(self.pictures):
+                said = (folder / "log").read_text(errors="replace")[-2000:]
+                sys.stderr.write(f"{peer.name}: exit code {cost.code}, {right} right\n{said}\n")
         finally:
             shutil.rmtree(folder)
         spent = [late - early for early, late in zip(before, after, strict=True)]

@@ -35,6 +35,7 @@ BUFFER = 1 << 16
 SLICE = 1 << 18  # when a connection has a cap
 END = b"\r\n\r\n"
 LENGTH = re.compile(rb"(?i)\r\n(?:x-amz-decoded-)?content-length: *(\d+)")
+RANGE = re.compile(rb"(?i)\r\nrange: *bytes=(\d+)-(\d*)")
 CREATE_ONLY = re.compile(rb"(?i)\r\nif-none-match: *\*")
 CHUNKED = re.compile(rb"(?i)\r\ncontent-encoding: *aws-chunked|\r\ntransfer-encoding: *chunked")
 SHA256 = re.compile(rb"(?i)\r\nx-amz-checksum-sha256: *(\S+)")
@@ -82,7 +83,7 @@ class Connection:
             self._path(key).unlink(missing_ok=True)
             self._say("204 No Content")
         elif key:
-            self._object(method, key)
+            self._object(method, key, RANGE.search(head))
         elif method == "GET":
             self._xml(self._listing(query.get("prefix", [""])[0]))
         else:
@@ -98,13 +99,18 @@ class Connection:
                 self._path(unquote(found.decode())).unlink(missing_ok=True)
             self._xml("<DeleteResult/>")
 
-    def _object(self, method: str, key: str) -> None:
+    def _object(self, method: str, key: str, part: re.Match[bytes] | None) -> None:
         try:
             arena, start, size = located(self._path(key))
         except FileNotFoundError:
             self._say("404 Not Found", b"" if method == "HEAD" else b"<Error><Code>NoSuchKey</Code></Error>")
             return
-        self._say("200 OK", size=size, extra=f"Content-Type: {mimetypes.guess_type(key)[0]}\r\n{MODIFIED}")
+        status, extra = "200 OK", f"Content-Type: {mimetypes.guess_type(key)[0]}\r\n{MODIFIED}"
+        if part:
+            first, last = int(part[1]), min(int(part[2] or size), size - 1)
+            extra += f"Content-Range: bytes {first}-{last}/{size}\r\n"
+            status, start, size = "206 Partial Content", start + first, last + 1 - first
+        self._say(status, size=size, extra=extra)
         if method == "GET":
             begun, done = time.monotonic(), 0
             with arena.open("rb") as file:
