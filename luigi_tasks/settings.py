@@ -86,14 +86,15 @@ class Settings(SourceSettings):
     # the pictures
     upload_batch_limit: int | None = Field(None, ge=0, description="at most so many images in a run")
     upload_max_attempts: int = Field(5, ge=1, description="attempts at a picture before it is given up")
-    upload_concurrency: int = Field(8, ge=1, le=64, description="pictures in flight at once")
-    upload_memory_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes of pictures in flight at once")
+    upload_concurrency: int = Field(64, ge=1, le=256, description="pictures in flight at once, at most")
+    upload_memory_bytes: int = Field(160 << 20, ge=1 << 20, description="bytes of pictures in flight at once")
     upload_lease_seconds: float = Field(60, gt=0, description="a picture claimed by a process that hangs is free then")
     image_answer_seconds: float = Field(5, gt=0, description="no answer by then: the picture is tried again at the end")
     image_timeout_seconds: float = Field(300, gt=0, description="whole time for one picture")
     image_max_bytes: int = Field(256 << 20, ge=1, description="a larger picture is refused")
     image_max_pixels: int = Field(200_000_000, ge=1, description="a picture with more pixels is refused")
     image_decode_seconds: int = Field(60, ge=1, description="CPU time to decode one picture; thrice that by the clock")
+    image_full_decode: bool = Field(True, description="false: structure, size and hash only, no pixel is decoded")
     image_mismatch: str = Field("flag", description="flag or refuse a whole picture that disagrees with its record")
 
     # what is made of the pictures

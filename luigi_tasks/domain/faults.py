@@ -29,6 +29,7 @@ EFFECTS = {
         *("probe", "claim", "heartbeat", "download", "verify", "intent", "put", "lock", "replace", "readback"),
         *("register", "giveback", "release"),
     ),
+    "derive": ("put", "enter"),
     "folder": ("sidecar", "object", "remove"),
     "report": ("draw", "rename"),
     "run": ("lock", "open", "enter", "error", "settle", "unlock"),

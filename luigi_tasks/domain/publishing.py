@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+Body = bytes | bytearray | memoryview  # of a picture; whoever gets one only reads it
+
 
 class Outcome(StrEnum):
     """What one attempt at one picture came to.
@@ -61,10 +63,14 @@ class ManifestItem:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on an item until the lease runs out; only the newest fence of a picture may register."""
+    """The right to work on an item until the lease runs out; only the newest fence of a picture may register.
+
+    taken_down: why it must not be had, when the claim was made; None: it may.
+    """
 
     item: ManifestItem
     fence: int
+    taken_down: str | None = None
 
 
 class ClaimLost(Exception):

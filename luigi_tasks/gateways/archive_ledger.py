@@ -96,7 +96,7 @@ def enter(cursor: Cursor, run_key: str, dataset: str, folder: str, outcomes: Seq
 
 def tombstoned(cursor: Cursor) -> frozenset[str]:
     """SHA-256 of everything that was taken down."""
-    cursor.execute("select sha256 from ops.tombstones where sha256 is not null")
+    cursor.execute("select sha256 from ops.tombstones where sha256 is not null and lifted_at is null")
     return frozenset(sha256 for (sha256,) in cursor.fetchall())
 
 

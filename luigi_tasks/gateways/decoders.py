@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from luigi_tasks.domain.errors import PipelineError
-from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.domain.publishing import Body, Outcome, PictureError
 from luigi_tasks.settings import Settings
 
 CHILD = "luigi_tasks.steps.decoder"
@@ -77,7 +77,7 @@ class Decoders:
             if child := self._slots.get():
                 child.end()
 
-    def decode(self, body: bytes | bytearray, file_type: str, room: Room) -> tuple[int, int]:
+    def decode(self, body: Body, file_type: str, room: Room) -> tuple[int, int]:
         """Decode every pixel; width and height. room(bytes) is entered for the time of the full decode.
 
         Raises PictureError: corrupt for what does not decode within the limits or takes its decoder down, refused for
@@ -86,15 +86,13 @@ class Decoders:
         answer, _ = self._ask(body, file_type, room)
         return _size_of(answer)
 
-    def make(self, body: bytes | bytearray, file_type: str, room: Room, order: bytes) -> list[bytes]:
+    def make(self, body: Body, file_type: str, room: Room, order: bytes) -> list[bytes]:
         """The parts that an order (steps/orders.py) asks for. Raises as decode does."""
         answer, parts = self._ask(body, file_type, room, order)
         _size_of(answer)
         return parts
 
-    def _ask(
-        self, body: bytes | bytearray, file_type: str, room: Room, order: bytes = b""
-    ) -> tuple[dict[str, Any], list[bytes]]:
+    def _ask(self, body: Body, file_type: str, room: Room, order: bytes = b"") -> tuple[dict[str, Any], list[bytes]]:
         child = self._slots.get()
         try:
             if child and not child.alive:
@@ -141,9 +139,7 @@ class _Child:
         """False when something ended it while it was waiting."""
         return self._process.poll() is None
 
-    def ask(
-        self, body: bytes | bytearray, file_type: str, room: Room, order: bytes
-    ) -> tuple[dict[str, Any], list[bytes]]:
+    def ask(self, body: Body, file_type: str, room: Room, order: bytes) -> tuple[dict[str, Any], list[bytes]]:
         """Its last word on a picture, and the parts ordered.
 
         Raises PictureError when there is no word; then, and on any error, it is ended.
@@ -181,7 +177,7 @@ class _Child:
             return "over IMAGE_DECODE_SECONDS"
         return f"the decoder crashed ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
 
-    def _tell(self, words: bytes | bytearray, deadline: float) -> None:
+    def _tell(self, words: Body, deadline: float) -> None:
         self._socket.settimeout(_left(deadline))
         self._socket.sendall(words)
 

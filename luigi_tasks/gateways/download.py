@@ -20,6 +20,7 @@ from luigi_tasks.gateways.image_hosts import Address, ImageHosts, pool_manager
 from luigi_tasks.settings import Settings
 
 CHUNK = 1 << 16
+LARGE_CHUNK = 1 << 18
 MAX_REDIRECTS = 3
 TRIES = {Outcome.UNREACHABLE: 3, Outcome.THROTTLED: 2}
 CONNECT_SECONDS = 10.0
@@ -40,6 +41,7 @@ LOSSES: tuple[tuple[type[Exception], str], ...] = (
     (lost.NewConnectionError, "cannot connect"),
     (lost.ConnectTimeoutError, "connection timed out"),
     (lost.ReadTimeoutError, "timed out"),
+    (TimeoutError, "timed out"),
     (lost.SSLError, "TLS failed"),
 )
 
@@ -58,9 +60,9 @@ class NeedsRoom(Exception):
 
 @dataclass(frozen=True)
 class Download:
-    """The exact body of a 200."""
+    """The exact body of a 200; a part of the buffer that the caller gave, if any."""
 
-    body: bytearray
+    body: bytearray | memoryview
     content_type: str
     status: int
 
@@ -104,16 +106,17 @@ class Downloader:
     ) -> None:
         self._pools.clear()
 
-    def fetch_quickly(self, url: str, *, expected_bytes: int) -> Download:
+    def fetch_quickly(self, url: str, *, expected_bytes: int, into: memoryview | None = None) -> Download:
         """As fetch, but asked once, and given up after IMAGE_ANSWER_SECONDS, or less, of silence."""
-        return self._try(url, expected_bytes, time.monotonic() + self._seconds, self._answers.quick)
+        return self._try(url, expected_bytes, into, time.monotonic() + self._seconds, self._answers.quick)
 
-    def fetch(self, url: str, *, expected_bytes: int | None = None) -> Download:
+    def fetch(self, url: str, *, expected_bytes: int | None = None, into: memoryview | None = None) -> Download:
         """The picture's bytes, within IMAGE_TIMEOUT_SECONDS for everything together.
 
         An unreachable host is asked up to three times with jitter, a throttling one once more after the wait it asks
         for; the ledger counts all of them as one attempt. expected_bytes: the room that the caller made; a larger
-        body raises NeedsRoom. Raises PictureError with the outcome, or DownloadStopped.
+        body raises NeedsRoom. into: where to put it, of at least that size. Raises PictureError with the outcome, or
+        DownloadStopped.
         """
         deadline = time.monotonic() + self._seconds
         tries = Retrying(
@@ -123,13 +126,15 @@ class Downloader:
             sleep=self._sleep,
             reraise=True,
         )
-        return tries(self._try, url, expected_bytes or self._max_bytes, deadline)
+        return tries(self._try, url, expected_bytes or self._max_bytes, into, deadline)
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise DownloadStopped
 
-    def _try(self, url: str, room: int, deadline: float, silence: float = READ_SECONDS) -> Download:
+    def _try(
+        self, url: str, room: int, into: memoryview | None, deadline: float, silence: float = READ_SECONDS
+    ) -> Download:
         address = self._hosts.allowed(url)
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -139,7 +144,7 @@ class Downloader:
                     self._answers.note(time.monotonic() - begun)
                 try:
                     if response.status not in REDIRECTS:
-                        return self._read(response, room, deadline)
+                        return self._read(response, room, into, deadline)
                     address = self._hosts.allowed(response.headers.get("Location", ""), address)
                 finally:
                     response.close()
@@ -160,15 +165,19 @@ class Downloader:
             timeout=Timeout(connect=min(CONNECT_SECONDS, silence, left), read=min(silence, left)),
         )
 
-    def _read(self, response: BaseHTTPResponse, room: int, deadline: float) -> Download:
+    def _read(self, response: BaseHTTPResponse, room: int, into: memoryview | None, deadline: float) -> Download:
         _refuse_status(response)
         content_type = response.headers.get("Content-Type", "")
         if content_type.startswith(("text/", "application/json", "application/xhtml")):
             raise PictureError(Outcome.CORRUPT, f"not an image: {content_type.partition(';')[0]}", response.status)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise PictureError(Outcome.CORRUPT, "content-encoded although identity was asked for", response.status)
-        body, declared = bytearray(), response.length_remaining
+        declared = response.length_remaining
         self._make_sure_of_room(declared or 0, room, needed=declared)
+        if declared:
+            place = into[:declared] if into is not None else memoryview(bytearray(declared))
+            return Download(self._fill(response, place, deadline), content_type, response.status)
+        body = bytearray()
         while chunk := response.read1(CHUNK):
             self._time_left(deadline)
             self._make_sure_of_room(len(body) + len(chunk), room, needed=declared)
@@ -176,6 +185,24 @@ class Downloader:
         if not body:
             raise PictureError(Outcome.CORRUPT, "empty", response.status)
         return Download(body, content_type, response.status)
+
+    def _fill(self, response: BaseHTTPResponse, body: memoryview, deadline: float) -> memoryview:
+        """Receive a body of known length where it is to be, past the copies that urllib3 and http.client make.
+
+        readinto of http.client would do, but waits until all is there: a host that drips would never meet a deadline.
+        """
+        received = response._fp  # type: ignore[attr-defined]
+        position = 0
+        while position < len(body):
+            got = received.fp.readinto1(body[position : position + LARGE_CHUNK])
+            if not got:
+                raise PictureError(Outcome.UNREACHABLE, "cut short")
+            self._time_left(deadline)
+            position += got
+        received.length = 0
+        received.read()  # tells http.client that the connection may be used again
+        response.release_conn()
+        return body
 
     def _make_sure_of_room(self, size: int, room: int, *, needed: int | None) -> None:
         if size > self._max_bytes:

@@ -20,7 +20,15 @@ from pathlib import Path
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
-from luigi_tasks.gateways.objects import ChecksumRefused, ObjectHead, ObjectMissing, Put, checked_key, checked_probe_key
+from luigi_tasks.domain.publishing import Body
+from luigi_tasks.gateways.objects import (
+    ChecksumRefused,
+    ObjectHead,
+    ObjectMissing,
+    Put,
+    checked_key,
+    checked_probe_key,
+)
 
 
 class FolderStore:
@@ -32,15 +40,13 @@ class FolderStore:
         self._meta = root / ".meta"
 
     def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+        self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
         created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
         with self._telling(key):
             return Put(created=created, sha256=sha256 if created else _hash_of(self.root / key))
 
-    def create(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> bool:
+    def create(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> bool:
         target = self.root / checked_key(key)
         with self._telling(key):
             if target.exists():
@@ -61,9 +67,7 @@ class FolderStore:
                 sidecar.unlink(missing_ok=True)
             return False
 
-    def replace(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> None:
+    def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         raise StoreError("a folder replaces nothing", where=self.uri(key), mend="Report it: it creates by itself.")
 
     def delete_probe(self, key: str) -> None:
@@ -127,7 +131,7 @@ class FolderStore:
             for leftover in self._temporary.iterdir():
                 _remove_if_dead(leftover)
 
-    def _create(self, target: Path, body: bytes | bytearray) -> bool:
+    def _create(self, target: Path, body: Body) -> bool:
         """True when target is now body; False when another was faster."""
         with self._temporary_file() as (descriptor, temporary):
             _write_all(descriptor, body)
@@ -205,7 +209,7 @@ def _remove_if_dead(leftover: Path) -> None:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, body: bytes | bytearray) -> None:
+def _write_all(descriptor: int, body: Body) -> None:
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

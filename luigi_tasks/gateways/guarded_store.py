@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.faults import crash_point
+from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectMissing, ObjectStore, Put, StoreUnavailable
 from luigi_tasks.gateways.store_probe import Manners, probe
@@ -58,7 +59,7 @@ class GuardedStore:
         self.remove, self.leftovers = store.remove, store.leftovers
 
     def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+        self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
         """As promised by ObjectStore; `sha256` of the result is that of bytes that were read back."""
         if self._manners.conditional:

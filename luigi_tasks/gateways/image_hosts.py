@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import threading
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +18,7 @@ from urllib3.response import HTTPResponse
 from urllib3.util import parse_url
 
 from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.gateways import alarms
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
@@ -87,14 +87,8 @@ class _Guarded(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         # A time-out holds for each read from the socket; headers that drip in would never meet it.
-        too_late = threading.Event()
-        alarm = threading.Timer(self.timeout or 0, _hang_up, (self.sock, too_late))
-        alarm.daemon = True
-        alarm.start()
-        try:
+        with alarms.after(self.timeout or 0, self.sock) as too_late:
             response = super().getresponse()
-        finally:
-            alarm.cancel()
         if too_late.is_set():  # http.client takes headers that end early for whole ones
             response.close()
             raise TimeoutError
@@ -111,14 +105,6 @@ class _GuardedPool(HTTPConnectionPool):
 
 class _GuardedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedTls
-
-
-def _hang_up(sock: socket.socket, too_late: threading.Event) -> None:
-    too_late.set()
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # closed already, which is what was wanted
 
 
 def _is_private(address: str) -> bool:

@@ -67,7 +67,8 @@ GAUGES = {
         "select 'wallhaven', count(*) from ops.uploads u where lost_at is not null"
         " and not exists (select from ops.uploads n"
         "  where n.wallhaven_id = u.wallhaven_id and n.outcome = 'stored' and n.lost_at is null)"
-        " and not exists (select from ops.tombstones t where t.wallhaven_id = u.wallhaven_id or t.sha256 = u.sha256)"
+        " and not exists (select from ops.tombstones t"
+        "  where t.lifted_at is null and (t.wallhaven_id = u.wallhaven_id or t.sha256 = u.sha256))"
     ),
     "draenei_quarantine_open": "select source, count(*) from ops.quarantine where state = 'open' group by 1",
     "draenei_requests_in_last_minute": (

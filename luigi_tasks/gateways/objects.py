@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
+from luigi_tasks.domain.publishing import Body
 from luigi_tasks.settings import Settings
 
 PROBE_PREFIX = "probe/"
@@ -60,21 +61,17 @@ class ObjectStore(Protocol):
     """Every method may raise StoreUnavailable (this call failed) or StoreError (all will, until someone acts)."""
 
     def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+        self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
         """Create the object, durably, or report what is there; never overwrites. sha256: hex, of body."""
 
-    def create(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> bool:
+    def create(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> bool:
         """One conditional put by the store's own means; False when something is there.
 
         Raises NoConditions, and ChecksumRefused when sha256 is not that of body.
         """
 
-    def replace(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> None:
+    def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         """One put without conditions: only for a caller who knows that nothing is there. Raises ChecksumRefused."""
 
     def delete_probe(self, key: str) -> None:

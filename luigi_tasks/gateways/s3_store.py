@@ -1,6 +1,6 @@
 """Objects in an S3 bucket: created by conditional PUT with a SHA-256 checksum that the server verifies.
 
-boto3 repeats a PUT whose reply was lost and then reports 412 for our own object, so a 412 is never an error by itself:
+A PUT whose reply was lost is repeated and then meets its own object as a 412, so a 412 is never an error by itself:
 what is there is read back and compared. A server that cannot put conditionally (501, or the probe found that it
 overwrites) gets HEAD, then PUT: safe with one writer, or under the lock of a GuardedStore, which Publish uses.
 """
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -20,6 +21,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.identity import CODE_VERSION, PROJECT
+from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.objects import (
     ChecksumRefused,
     NoConditions,
@@ -31,11 +33,13 @@ from luigi_tasks.gateways.objects import (
     checked_key,
     checked_probe_key,
 )
+from luigi_tasks.gateways.s3_put import Elsewhere, Puts
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, PutObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 MISSING = {"404", "NoSuchKey", "NotFound"}
@@ -65,10 +69,11 @@ class S3Store:
         self.bucket = bucket
         self._where = f"bucket {bucket} at {settings.s3_endpoint or 'AWS'}"
         with self._telling("open"):
-            self._client = _client(settings)
+            self._session, self._client = _client(settings)
+        self._connections = max(16, settings.upload_concurrency)
 
     def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+        self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
         try:
             created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
@@ -79,13 +84,9 @@ class S3Store:
             return Put(created=True, sha256=sha256)
         return Put(created=created, sha256=sha256 if created else self._hash_there(key))
 
-    def create(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> bool:
-        request = self._request(key, body, content_type, sha256, metadata)
-        request["IfNoneMatch"] = "*"
+    def create(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> bool:
         try:
-            self._client.put_object(**request)
+            self._put(key, body, content_type, sha256, metadata, create_only=True)
         except ClientError as problem:
             if _code(problem) in TAKEN:
                 return False
@@ -96,11 +97,9 @@ class S3Store:
             raise self._told(problem, f"put {key}") from None
         return True
 
-    def replace(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> None:
+    def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         with self._telling(f"put {key}"):
-            self._client.put_object(**self._request(key, body, content_type, sha256, metadata))
+            self._put(key, body, content_type, sha256, metadata, create_only=False)
 
     def delete_probe(self, key: str) -> None:
         self.remove(checked_probe_key(key))
@@ -143,18 +142,37 @@ class S3Store:
         with self._telling("check"):
             self._client.head_bucket(Bucket=self.bucket)
 
-    def _request(
-        self, key: str, body: bytes | bytearray, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> PutObjectRequestTypeDef:
-        return {
-            "Bucket": self.bucket,
-            "Key": checked_key(key),
-            "Body": cast("bytes", body),  # the stubs do not know that botocore takes a bytearray as it is
-            "ContentType": content_type,
-            "ChecksumAlgorithm": "SHA256",
-            "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
-            "Metadata": dict(metadata),
-        }
+    def _put(
+        self, key: str, body: Body, content_type: str, sha256: str, metadata: Mapping[str, str], *, create_only: bool
+    ) -> None:
+        try:
+            self._puts.put(
+                checked_key(key),
+                body,
+                content_type=content_type,
+                sha256=sha256,
+                metadata=metadata,
+                create_only=create_only,
+            )
+        except Elsewhere:
+            condition: dict[str, str] = {"IfNoneMatch": "*"} if create_only else {}
+            self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=bytes(body),
+                ContentType=content_type,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                Metadata=dict(metadata),
+                **condition,  # type: ignore[arg-type]
+            )
+
+    @functools.cached_property
+    def _puts(self) -> Puts:
+        """Made at the first put: whoever only reads needs no right to sign."""
+        address = self._client.generate_presigned_url("put_object", Params={"Bucket": self.bucket, "Key": "x"})
+        base = address.partition("?")[0].removesuffix("x")
+        return Puts(self._session, base, self._client.meta.region_name, self._connections)
 
     def _hash_there(self, key: str) -> str:
         there = self.head(key)
@@ -192,7 +210,7 @@ class S3Store:
         return StoreError(f"{doing}: {name}", where=self._where, mend=CREDENTIALS_MEND)
 
 
-def _client(settings: Settings) -> S3Client:
+def _client(settings: Settings) -> tuple[Session, S3Client]:
     """Credentials from the settings where they are set, else from boto3's own chain."""
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
     session = boto3.Session(
@@ -213,7 +231,8 @@ def _client(settings: Settings) -> S3Client:
         request_checksum_calculation="when_required",
         user_agent_extra=f"{PROJECT}/{CODE_VERSION}",
     )
-    return session.client("s3", endpoint_url=settings.s3_endpoint, region_name=region, config=config)
+    client = session.client("s3", endpoint_url=settings.s3_endpoint, region_name=region, config=config)
+    return session._session, client  # boto3 has no public way to its session of botocore
 
 
 def _code(problem: ClientError) -> str:

@@ -25,7 +25,10 @@ BEATS_PER_LEASE = 4
 # ON CONFLICT looks at the newest version of a claim, so of two who saw it free one gets nothing.
 TAKE = f"""
 with chosen as (
-    select i.wallhaven_id, i.position, i.image_url, i.s3_key, i.file_type, i.file_size, i.width, i.height
+    select
+        i.wallhaven_id, i.position, i.image_url, i.s3_key, i.file_type, i.file_size, i.width, i.height, (
+            select t.reason from ops.tombstones as t where t.wallhaven_id = i.wallhaven_id and t.lifted_at is null
+        ) as taken_down
     {OPEN}
     and i.position > %(after)s
     and not exists (
@@ -33,7 +36,7 @@ with chosen as (
         where c.wallhaven_id = i.wallhaven_id and (c.worker = %(worker)s or ops.upload_claim_holds(c))
     )
     order by i.position
-    limit 1
+    limit %(limit)s
     for update of i skip locked
 ),
 taken as (
@@ -41,7 +44,7 @@ taken as (
     select
         wallhaven_id, %(run_key)s, %(worker)s, nextval('ops.upload_fences'),
         clock_timestamp() + make_interval(secs => %(lease)s)
-    from chosen
+    from (select * from chosen order by wallhaven_id) as in_order
     on conflict (wallhaven_id) do update set
         run_key = excluded.run_key, worker = excluded.worker, fence = excluded.fence,
         claimed_at = clock_timestamp(), leased_until = excluded.leased_until
@@ -49,17 +52,19 @@ taken as (
     returning held.wallhaven_id, held.fence
 )
 select taken.fence, chosen.position, chosen.wallhaven_id, chosen.image_url, chosen.s3_key, chosen.file_type,
-    chosen.file_size, chosen.width, chosen.height
+    chosen.file_size, chosen.width, chosen.height, chosen.taken_down
 from taken inner join chosen on taken.wallhaven_id = chosen.wallhaven_id
+order by chosen.position
 """  # noqa: S608 (our own text)
 # A statement of its own, so that it sees what was registered while TAKE waited for the last holder's transaction.
 DROP_IF_DONE = """
 delete from ops.upload_claims as c
 using ops.uploads as u
 where
-    c.fence = %s
+    c.fence = any(%s)
     and u.wallhaven_id = c.wallhaven_id
     and (u.run_key = c.run_key or (u.outcome = 'stored' and u.lost_at is null))
+returning c.fence
 """
 OF_OTHERS = f"""
 select count(*) {OPEN}
@@ -67,7 +72,12 @@ and not exists (select 1 from ops.upload_claims as c where c.wallhaven_id = i.wa
 """  # noqa: S608 (our own text)
 RENEW = """
 update ops.upload_claims set leased_until = clock_timestamp() + make_interval(secs => %s)
-where worker = %s and leased_until > clock_timestamp()
+where wallhaven_id in (
+    select wallhaven_id from ops.upload_claims
+    where worker = %s and leased_until > clock_timestamp()
+    order by wallhaven_id
+    for update
+)
 """
 
 
@@ -119,17 +129,21 @@ class Worker:
             cursor.execute("delete from ops.upload_claims where worker = %s", (self.number,))
             crash_point("publish.release.after")
 
-    def take(self, cursor: Cursor, after: int) -> tuple[Claim, int] | None:
-        """Claim the next open item behind position `after`, and its position; None when there is none now."""
-        values = {"run_key": self._run_key, "worker": self.number, "after": after, "lease": self._lease}
+    def take(self, cursor: Cursor, after: int, limit: int = 1) -> tuple[list[Claim], int]:
+        """Claim up to `limit` open items behind position `after`, and the last one's position; none: nothing now."""
+        values = {"run_key": self._run_key, "worker": self.number, "after": after, "lease": self._lease, "limit": limit}
         while True:
             cursor.execute(TAKE, values)
-            if (row := cursor.fetchone()) is None:
-                return None
-            fence, position, *item = row
-            cursor.execute(DROP_IF_DONE, (fence,))
-            if cursor.rowcount == 0:
-                return Claim(ManifestItem(*item), fence), position
+            if not (rows := cursor.fetchall()):
+                return [], after
+            cursor.execute(DROP_IF_DONE, ([row[0] for row in rows],))
+            done = {fence for (fence,) in cursor.fetchall()}
+            if claims := [
+                Claim(ManifestItem(*item), fence, taken_down)
+                for fence, _, *item, taken_down in rows
+                if fence not in done
+            ]:
+                return claims, rows[-1][1]
 
     def others(self, cursor: Cursor) -> int:
         """How many open items of the run are not claimed by this worker."""

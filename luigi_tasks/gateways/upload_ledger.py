@@ -5,9 +5,11 @@ A cursor's transaction is the caller's; every function here is whole within one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome, UploadTotals
+from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, PictureError, UploadOutcome, UploadTotals
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -43,32 +45,71 @@ where
 """
 COUNT_OPEN = "select count(*)" + OPEN
 
-# Locks the claim until the transaction ends: whoever would take it over waits for us, or we find it taken.
-HOLD = """
-select 1 from ops.upload_claims
-where wallhaven_id = %s and fence = %s and leased_until > clock_timestamp()
-for update
-"""
-
-INTEND = """
-insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256) values (%s, %s, %s, %s)
-on conflict (wallhaven_id) do update set
-    run_key = excluded.run_key, s3_key = excluded.s3_key, sha256 = excluded.sha256, intended_at = clock_timestamp()
-"""
-
-REGISTER = """
-insert into ops.uploads (
-    run_key, wallhaven_id, attempt, outcome, reason, s3_key, sha256, bytes, content_type, width, height, flags,
-    http_status, started_at
+GIVEN = """
+with given as (
+    select * from jsonb_to_recordset(%(rows)s) as g (
+        wallhaven_id text, fence bigint, run_key text, outcome text, reason text, s3_key text, sha256 text,
+        bytes bigint, content_type text, width integer, height integer, flags text[], http_status smallint,
+        seconds double precision
+    )
 )
-select
-    %(run_key)s, %(wallhaven_id)s, coalesce(max(attempt), 0) + 1, %(outcome)s, %(reason)s, %(s3_key)s, %(sha256)s,
-    %(bytes)s, %(content_type)s, %(width)s, %(height)s, %(flags)s, %(http_status)s,
-    clock_timestamp() - make_interval(secs => %(seconds)s)
-from ops.uploads
-where wallhaven_id = %(wallhaven_id)s
-having count(*) filter (where outcome = 'stored' and lost_at is null) = 0
 """
+# Locks the claims until the transaction ends: whoever would take one over waits for us, or we find it taken. Always in
+# this order, so that sets of two processes never wait for each other.
+HOLD = f"""{GIVEN}
+select c.fence
+from ops.upload_claims as c
+inner join given as g on c.wallhaven_id = g.wallhaven_id and c.fence = g.fence
+where c.leased_until > clock_timestamp()
+order by c.wallhaven_id
+for update of c
+"""  # noqa: S608 (our own text)
+
+INTEND = f"""{GIVEN},
+judged as (
+    select g.*, (
+        select t.reason from ops.tombstones as t
+        where t.lifted_at is null and (t.wallhaven_id = g.wallhaven_id or t.sha256 = g.sha256)
+        order by t.tombstone_id
+        limit 1
+    ) as taken_down
+    from given as g
+),
+intended as (
+    insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256)
+    select wallhaven_id, run_key, s3_key, sha256 from judged where taken_down is null order by wallhaven_id
+    on conflict (wallhaven_id) do update set
+        run_key = excluded.run_key, s3_key = excluded.s3_key, sha256 = excluded.sha256, intended_at = clock_timestamp()
+)
+select fence, taken_down from judged where taken_down is not null
+"""  # noqa: S608 (our own text)
+
+REGISTER = f"""{GIVEN},
+kept as (
+    insert into ops.uploads (
+        run_key, wallhaven_id, attempt, outcome, reason, s3_key, sha256, bytes, content_type, width, height, flags,
+        http_status, started_at
+    )
+    select
+        g.run_key, g.wallhaven_id,
+        1 + coalesce((select max(u.attempt) from ops.uploads as u where u.wallhaven_id = g.wallhaven_id), 0),
+        g.outcome, g.reason, g.s3_key, g.sha256, g.bytes, g.content_type, g.width, g.height, g.flags, g.http_status,
+        clock_timestamp() - make_interval(secs => g.seconds)
+    from given as g
+    where not exists (
+        select from ops.uploads as u
+        where u.wallhaven_id = g.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
+    )
+),
+done as (
+    delete from ops.upload_intents as i
+    using given as g
+    where i.wallhaven_id = g.wallhaven_id and g.outcome = 'stored'
+)
+delete from ops.upload_claims as c
+using given as g
+where c.fence = g.fence
+"""  # noqa: S608 (our own text)
 
 REOPEN = """
 with reopened as (
@@ -117,33 +158,47 @@ def freeze(cursor: Cursor, run_key: str, limit: int | None) -> int:
     return _number(cursor)
 
 
-def intend(cursor: Cursor, run_key: str, claim: Claim, sha256: str) -> None:
-    """Say which bytes are about to be put. Commit before the put: from then on the object has an owner.
+def intend(cursor: Cursor, run_key: str, intents: Sequence[tuple[Claim, str]]) -> dict[int, Exception]:
+    """Say which bytes (SHA-256) are about to be put. Commit before the puts: from then on the objects have an owner.
 
-    Raises ClaimLost.
+    What was not said, by the claim's fence: ClaimLost, or PictureError `refused` for what was taken down.
     """
-    _hold(cursor, claim)
-    cursor.execute(INTEND, (claim.item.wallhaven_id, run_key, claim.item.s3_key, sha256))
+    rows = [
+        {**vars(claim.item), "fence": claim.fence, "run_key": run_key, "sha256": sha256} for claim, sha256 in intents
+    ]
+    held, failed = _hold(cursor, rows)
+    if held:
+        cursor.execute(INTEND, {"rows": json.dumps(held)})
+        for fence, reason in cursor.fetchall():
+            failed[fence] = PictureError(Outcome.REFUSED, f"taken down: {reason}")
+    return failed
 
 
-def register(cursor: Cursor, run_key: str, claim: Claim, outcome: UploadOutcome) -> None:
-    """Keep the outcome as the picture's next attempt and end the claim. Raises ClaimLost: then nothing changed.
+def register(cursor: Cursor, run_key: str, outcomes: Sequence[tuple[Claim, UploadOutcome]]) -> dict[int, Exception]:
+    """Keep each outcome as its picture's next attempt and end the claim. By fence ClaimLost: there nothing changed.
 
     The intent ends with `stored` alone: after any other outcome an object of an earlier, killed attempt, or of a put
     whose reply was lost, may exist, and the intent is all that tells whose it is.
     """
-    _hold(cursor, claim)
-    row = {**vars(outcome), "run_key": run_key, "outcome": str(outcome.outcome), "flags": list(outcome.flags)}
-    cursor.execute(REGISTER, row)
-    if outcome.outcome is Outcome.STORED:
-        cursor.execute("delete from ops.upload_intents where wallhaven_id = %s", (outcome.wallhaven_id,))
-    cursor.execute("delete from ops.upload_claims where fence = %s", (claim.fence,))
+    rows = [
+        {**vars(outcome), "wallhaven_id": claim.item.wallhaven_id, "fence": claim.fence, "run_key": run_key}
+        for claim, outcome in outcomes
+    ]
+    held, failed = _hold(cursor, rows)
+    if held:
+        cursor.execute(REGISTER, {"rows": json.dumps(held)})
+    return failed
 
 
-def _hold(cursor: Cursor, claim: Claim) -> None:
-    cursor.execute(HOLD, (claim.item.wallhaven_id, claim.fence))
-    if cursor.fetchone() is None:
-        raise ClaimLost(claim.item.wallhaven_id)
+def _hold(cursor: Cursor, rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, Exception]]:
+    """The rows whose claims are ours and locked now; ClaimLost by fence for the others."""
+    keys = [{"wallhaven_id": row["wallhaven_id"], "fence": row["fence"]} for row in rows]
+    cursor.execute(HOLD, {"rows": json.dumps(keys)})
+    held = {fence for (fence,) in cursor.fetchall()}
+    lost: dict[int, Exception] = {
+        row["fence"]: ClaimLost(row["wallhaven_id"]) for row in rows if row["fence"] not in held
+    }
+    return [row for row in rows if row["fence"] in held], lost
 
 
 def reopen(cursor: Cursor, outcome: str | None) -> int:

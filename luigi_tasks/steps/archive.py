@@ -21,7 +21,6 @@ from luigi_tasks.domain.archive import Entry, refusal
 from luigi_tasks.domain.cleaning import Field
 from luigi_tasks.domain.envelope import Envelope
 from luigi_tasks.domain.errors import SourceError, SourceUnreachable
-from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -99,7 +98,6 @@ def store_folder(
         counts["known"] = len(entries) - len(todo)
         for some in _chunks(iter(todo)):
             outcomes = [keeper.keep(archive, entry) for entry in some]
-            crash_point("store.enter.before")
             with postgres.transaction(settings) as cursor:
                 archive_ledger.enter(cursor, run.key, run.query.text, folder, outcomes)
             counts.update(outcome.outcome for outcome in outcomes)
@@ -155,7 +153,6 @@ class Keeper:
             sha256=sha256,
             metadata={"sha256": sha256, "run-key": self._run.key, "archive-sha256": self._opened.sha256},
         )
-        crash_point("store.put.after")
         if put.sha256 != sha256:
             return FileOutcome(name, "conflict", entry.size, entry.crc32, "other bytes are under the key")
         return FileOutcome(name, "stored", entry.size, entry.crc32, "", key, sha256)

@@ -1,4 +1,4 @@
-"""The hands that work a manifest off: claim, move, register, each with a database connection of its own."""
+"""The hands that work a manifest off: claim, move, register. One clerk writes the ledger for all of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import (
     Claim,
     ClaimLost,
-    ManifestItem,
     Outcome,
-    PictureError,
     UploadOutcome,
     UploadTotals,
 )
-from luigi_tasks.gateways import takedown_ledger, upload_claims, upload_ledger
+from luigi_tasks.gateways import upload_claims
 from luigi_tasks.gateways.download import DownloadStopped
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps.clerk import Clerk
+from luigi_tasks.steps.pace import Pace
 from luigi_tasks.steps.transfer import Transfer
 from luigi_tasks.steps.worklist import TICK_SECONDS, Job, Worklist
 
@@ -50,17 +50,21 @@ class Crew:
         with (
             upload_claims.Worker(self._settings, self._run_key, self._stop.set) as worker,
             contextlib.closing(upload_claims.connect(self._settings)) as connection,
+            Clerk(self._settings, self._run_key) as clerk,
         ):
             worklist = Worklist(
-                lambda: self._claim(worker, connection), lambda: self._others(worker, connection), self._stop
+                lambda limit: self._claim(worker, connection, limit),
+                lambda: self._others(worker, connection),
+                self._stop,
+                Pace(hands),
             )
-            self._run(worklist, hands, asked_to_stop)
+            self._run(worklist, clerk, hands, asked_to_stop)
             worker.check()
             return worklist.breaker.stopped()
 
-    def _run(self, worklist: Worklist, hands: int, asked_to_stop: threading.Event) -> None:
+    def _run(self, worklist: Worklist, clerk: Clerk, hands: int, asked_to_stop: threading.Event) -> None:
         with ThreadPoolExecutor(hands, thread_name_prefix="publish") as pool:
-            working: set[Future[None]] = {pool.submit(self._work, worklist) for _ in range(hands)}
+            working: set[Future[None]] = {pool.submit(self._work, worklist, clerk) for _ in range(hands)}
             try:
                 while working:  # a wait without end may sleep through a signal
                     done, working = wait(working, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
@@ -71,57 +75,53 @@ class Crew:
             finally:
                 self._stop.set()
 
-    def _claim(self, worker: upload_claims.Worker, connection: Connection) -> Claim | None:
+    def _claim(self, worker: upload_claims.Worker, connection: Connection, limit: int) -> list[Claim]:
         crash_point("publish.claim.before")
         with connection, connection.cursor() as cursor:
-            taken = worker.take(cursor, self._after)
-            if taken is None and self._after:  # what others gave back stands further up
-                taken = worker.take(cursor, 0)
-        claim, self._after = taken or (None, 0)
-        if claim:
+            claims, position = worker.take(cursor, self._after, limit)
+            if not claims and self._after:  # what others gave back stands further up
+                claims, position = worker.take(cursor, 0, limit)
+        self._after = position if claims else 0
+        if claims:
             crash_point("publish.claim.after")
-        return claim
+        return claims
 
     def _others(self, worker: upload_claims.Worker, connection: Connection) -> int:
         with connection, connection.cursor() as cursor:
             return worker.others(cursor)
 
-    def _work(self, worklist: Worklist) -> None:
-        with contextlib.closing(upload_claims.connect(self._settings)) as connection:
-            while (job := worklist.next()) is not None:
-                try:
-                    outcome = worklist.done(job, self._attempt(connection, job, tired=worklist.tired()))
-                    if outcome:
-                        self._register(connection, job.claim, outcome)
-                except DownloadStopped:
-                    return
-                except ClaimLost:
-                    self._give_back(connection, job.claim)
+    def _work(self, worklist: Worklist, clerk: Clerk) -> None:
+        while (job := worklist.next()) is not None:
+            try:
+                outcome = worklist.done(job, self._attempt(clerk, job, tired=worklist.tired()))
+                if outcome:
+                    self._register(clerk, job.claim, outcome)
+            except DownloadStopped:
+                return
+            except ClaimLost:
+                clerk.give_back(job.claim)
 
-    def _attempt(self, connection: Connection, job: Job, *, tired: bool) -> UploadOutcome | None:
+    def _attempt(self, clerk: Clerk, job: Job, *, tired: bool) -> UploadOutcome | None:
         """None when the claim was lost on the way."""
         if job.first and tired:
             return job.first
+        if reason := job.claim.taken_down:
+            return UploadOutcome(job.claim.item.wallhaven_id, Outcome.REFUSED, 0.0, reason=f"taken down: {reason}")
 
         def intend(sha256: str) -> None:
             crash_point("publish.intent.before")
-            with connection, connection.cursor() as cursor:
-                takedown_ledger.refuse_taken_down(cursor, job.claim.item, sha256)
-                upload_ledger.intend(cursor, self._run_key, job.claim, sha256)
+            clerk.intend(job.claim, sha256)
             crash_point("publish.intent.after")
 
-        if refused := _refused(connection, job.claim.item):
-            return refused
         try:
             return self._transfer.move(job.claim.item, intend, quick=job.first is None)
         except ClaimLost:
-            self._give_back(connection, job.claim)
+            clerk.give_back(job.claim)
             return None
 
-    def _register(self, connection: Connection, claim: Claim, outcome: UploadOutcome) -> None:
+    def _register(self, clerk: Clerk, claim: Claim, outcome: UploadOutcome) -> None:
         crash_point("publish.register.before")
-        with connection, connection.cursor() as cursor:
-            upload_ledger.register(cursor, self._run_key, claim, outcome)
+        clerk.register(claim, outcome)
         crash_point("publish.register.after")
         self._meter.count(outcome)
         self._unstored = self._unstored + 1 if outcome.outcome is Outcome.UNSTORED else 0
@@ -131,22 +131,6 @@ class Crew:
                 where=outcome.reason,
                 mend="See `python -m luigi_tasks doctor`, then run the same command again.",
             )
-
-    def _give_back(self, connection: Connection, claim: Claim) -> None:
-        with connection, connection.cursor() as cursor:
-            crash_point("publish.giveback.before")
-            upload_claims.release(cursor, claim)
-        crash_point("publish.giveback.after")
-
-
-def _refused(connection: Connection, item: ManifestItem) -> UploadOutcome | None:
-    """The outcome of a wallpaper that was taken down, also since its manifest was frozen; nothing is asked for."""
-    try:
-        with connection, connection.cursor() as cursor:
-            takedown_ledger.refuse_taken_down(cursor, item)
-    except PictureError as problem:
-        return UploadOutcome(item.wallhaven_id, problem.outcome, 0.0, reason=problem.reason)
-    return None
 
 
 class Meter:

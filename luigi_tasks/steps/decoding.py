@@ -12,6 +12,8 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from luigi_tasks.domain.publishing import Body
+
 JPEG, PNG = "image/jpeg", "image/png"
 MAGIC = {JPEG: b"\xff\xd8\xff", PNG: b"\x89PNG\r\n\x1a\n"}
 # What Pillow raises for bodies that are not what they seem.
@@ -32,12 +34,12 @@ DECODER_ERRORS = (
 _opening = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 
-def sniff(body: bytes | bytearray) -> str | None:
+def sniff(body: Body) -> str | None:
     """image/jpeg or image/png by the first bytes, else None."""
-    return next((file_type for file_type, magic in MAGIC.items() if body.startswith(magic)), None)
+    return next((file_type for file_type, magic in MAGIC.items() if body[: len(magic)] == magic), None)
 
 
-def open_picture(body: bytes | bytearray, file_type: str) -> ImageFile:
+def open_picture(body: Body, file_type: str) -> ImageFile:
     """The picture with its header read and its pixels not. Raises one of DECODER_ERRORS.
 
     The classes are called directly because Image.open has one pixel limit for the whole process; ours is the caller's.

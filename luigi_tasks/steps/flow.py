@@ -32,25 +32,31 @@ class WeightGate:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._held = 0
-        self._line: deque[object] = deque()
-        self._changed = threading.Condition()
+        self._line: deque[tuple[int, threading.Event]] = deque()
+        self._changing = threading.Lock()
 
     @contextlib.contextmanager
     def hold(self, weight: int) -> Iterator[None]:
         """Wait for room for `weight`, and give it back at the end. Not re-entrant."""
         weight = max(0, min(weight, self.capacity))
-        ticket = object()
-        with self._changed:
+        ticket = (weight, threading.Event())
+        with self._changing:
             self._line.append(ticket)
-            try:
-                self._changed.wait_for(lambda: self._line[0] is ticket and self._held + weight <= self.capacity)
-                self._held += weight
-            finally:
-                self._line.remove(ticket)
-                self._changed.notify_all()
+            self._admit()
         try:
+            ticket[1].wait()
             yield
         finally:
-            with self._changed:
-                self._held -= weight
-                self._changed.notify_all()
+            with self._changing:
+                if ticket[1].is_set():
+                    self._held -= weight
+                else:
+                    self._line.remove(ticket)
+                self._admit()
+
+    def _admit(self) -> None:
+        """Wake who may come in now, and nobody else: all who wait, each time, would be the square of their number."""
+        while self._line and self._held + self._line[0][0] <= self.capacity:
+            weight, admitted = self._line.popleft()
+            self._held += weight
+            admitted.set()

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, Verified
+from luigi_tasks.gateways.buffers import Buffers
 from luigi_tasks.gateways.decoders import Decoders
 from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
 from luigi_tasks.gateways.objects import ObjectStore, StoreUnavailable
@@ -29,7 +30,7 @@ Intend = Callable[[str], None]
 class Fetch(Protocol):
     """One of the Downloader's two ways to fetch."""
 
-    def __call__(self, url: str, *, expected_bytes: int) -> Download: ...
+    def __call__(self, url: str, *, expected_bytes: int, into: memoryview) -> Download: ...
 
 
 class Transfer:
@@ -41,6 +42,7 @@ class Transfer:
         self._run_key, self._store, self._downloader, self._decoders = run_key, store, downloader, decoders
         self._limits = Limits.of(settings)
         self._bodies = WeightGate(settings.upload_memory_bytes)
+        self._buffers = Buffers(settings.upload_memory_bytes)
         self._decoding = WeightGate(settings.upload_memory_bytes)
 
     def move(self, item: ManifestItem, intend: Intend, *, quick: bool = False) -> UploadOutcome:
@@ -61,9 +63,9 @@ class Transfer:
         room = item.file_size + SLACK_BYTES
         while True:
             try:
-                with self._bodies.hold(room):
+                with self._bodies.hold(room), self._buffers.lend(room) as buffer:
                     crash_point("publish.download.before")
-                    download = fetch(item.image_url, expected_bytes=room)
+                    download = fetch(item.image_url, expected_bytes=room, into=buffer)
                     crash_point("publish.download.after")
                     return self._checked_and_put(item, intend, begun, download)
             except NeedsRoom as larger:  # the record's size is wrong: queue again, holding nothing

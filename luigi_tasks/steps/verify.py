@@ -17,12 +17,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from luigi_tasks.domain.publishing import Flag, ManifestItem, Outcome, PictureError, Verified
+from luigi_tasks.domain.publishing import Body, Flag, ManifestItem, Outcome, PictureError, Verified
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture, sniff
 
 Room = Callable[[int], AbstractContextManager[None]]
-Decode = Callable[[bytes | bytearray, str, Room], tuple[int, int]]
+Decode = Callable[[Body, str, Room], tuple[int, int]]
 
 EXTENSIONS = {JPEG: {"jpg", "jpeg"}, PNG: {"png"}}
 OTHER_MAGIC = {
@@ -31,6 +31,7 @@ OTHER_MAGIC = {
     b"BM": "image/bmp",
     b"\x00\x00\x00": "image/avif or the like",
 }
+HEADER_BYTES = 1 << 18
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 
 
@@ -50,18 +51,20 @@ class Refused(PictureError):
 
 @dataclass(frozen=True)
 class Limits:
-    """max_pixels: width times height; refuse_mismatch: refuse rather than flag what disagrees with its record."""
+    """max_pixels: width times height; refuse_mismatch: refuse rather than flag what disagrees with its record;
+    full_decode: False for the header alone of what has the outline of a picture."""
 
     max_pixels: int
     refuse_mismatch: bool
+    full_decode: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        return cls(settings.image_max_pixels, settings.image_mismatch == "refuse")
+        return cls(settings.image_max_pixels, settings.image_mismatch == "refuse", settings.image_full_decode)
 
 
 def verify(
-    body: bytes | bytearray,
+    body: Body,
     item: ManifestItem,
     limits: Limits,
     decoding: Room,
@@ -76,7 +79,12 @@ def verify(
     if item.s3_key.rpartition(".")[2] not in EXTENSIONS[file_type]:
         raise Refused(f"type: {file_type} does not fit the key's extension")
     end = _jpeg_end(body) if file_type == JPEG else _png_end(body)
-    width, height = decode(body, file_type, decoding) if decode else _decode(body, file_type, limits, decoding)
+    if not limits.full_decode:
+        width, height = _read_header(body, file_type, limits)
+    elif decode:
+        width, height = decode(body, file_type, decoding)
+    else:
+        width, height = _decode(body, file_type, limits, decoding)
     disagreements = {
         Flag.FILE_SIZE: len(body) != item.file_size,
         Flag.FILE_TYPE: file_type != item.file_type,
@@ -90,16 +98,16 @@ def verify(
     return Verified(file_type, width, height, hashlib.sha256(body).hexdigest(), flags)
 
 
-def _accepted_type(body: bytes | bytearray) -> str:
+def _accepted_type(body: Body) -> str:
     if file_type := sniff(body):
         return file_type
     for magic, name in OTHER_MAGIC.items():
-        if body.startswith(magic):
+        if body[: len(magic)] == magic:
             raise Refused(f"type: {name}")
     raise Corrupt("not an image")
 
 
-def _jpeg_end(body: bytes | bytearray) -> int:
+def _jpeg_end(body: Body) -> int:
     """Where the end-of-image marker ends (ITU T.81, annex B): segments are skipped by their lengths, scans searched."""
     position = 2
     while marker := _JPEG_MARKER.search(body, position):
@@ -110,7 +118,7 @@ def _jpeg_end(body: bytes | bytearray) -> int:
     raise Corrupt("cut short: no end marker")
 
 
-def _png_end(body: bytes | bytearray) -> int:
+def _png_end(body: Body) -> int:
     """Where the IEND chunk ends (PNG specification, section 5); every chunk's CRC-32 is checked on the way."""
     view, position = memoryview(body), 8
     while position + 12 <= len(body):
@@ -126,7 +134,7 @@ def _png_end(body: bytes | bytearray) -> int:
     raise Corrupt("cut short: no end marker")
 
 
-def _decode(body: bytes | bytearray, file_type: str, limits: Limits, decoding: Room) -> tuple[int, int]:
+def _decode(body: Body, file_type: str, limits: Limits, decoding: Room) -> tuple[int, int]:
     """Decode every pixel; width and height. The header's pixels are counted before any is allocated."""
     try:
         with open_picture(body, file_type) as picture:
@@ -138,3 +146,19 @@ def _decode(body: bytes | bytearray, file_type: str, limits: Limits, decoding: R
             return width, height
     except DECODER_ERRORS as problem:
         raise Corrupt(f"does not decode: {type(problem).__name__}") from problem
+
+
+def _read_header(body: Body, file_type: str, limits: Limits) -> tuple[int, int]:
+    """Width and height; of a large body only the beginning is copied for the parser, unless its header is longer."""
+    for part in (body[:HEADER_BYTES], body):
+        try:
+            with open_picture(part, file_type) as picture:
+                width, height = picture.size
+        except DECODER_ERRORS as problem:
+            if len(part) == len(body):
+                raise Corrupt(f"does not decode: {type(problem).__name__}") from problem
+        else:
+            if width * height > limits.max_pixels:
+                raise Refused("more pixels than IMAGE_MAX_PIXELS")
+            return width, height
+    raise AssertionError("the whole body returns or raises")

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from luigi_tasks.domain.publishing import Claim, Outcome, UploadOutcome
 from luigi_tasks.steps.breaker import Breaker, suspicion
+from luigi_tasks.steps.pace import Pace
 
 TICK_SECONDS = 0.2
+MOST_ASIDE = 256  # of hosts that want to be asked less at once; those of a host that is down are all put aside
 PATIENT_SECONDS = 60.0  # for all that is tried again in a run; what is left then keeps its first outcome
 
 
@@ -34,11 +36,14 @@ class Job:
 
 
 class Worklist:
-    """Shared by the hands of one process. claim(): the next picture of the manifest, None when there is none now;
-    others(): how many open ones are not ours; both are called by one thread at a time."""
+    """Shared by the hands of one process. claim(n): up to n next pictures of the manifest, none when there are none
+    now; others(): how many open ones are not ours; both are called by one thread at a time."""
 
-    def __init__(self, claim: Callable[[], Claim | None], others: Callable[[], int], stop: threading.Event) -> None:
-        self._claim, self._others, self._stop = claim, others, stop
+    def __init__(
+        self, claim: Callable[[int], list[Claim]], others: Callable[[], int], stop: threading.Event, pace: Pace
+    ) -> None:
+        self._claim, self._others, self._stop, self.pace = claim, others, stop, pace
+        self._fresh: deque[Claim] = deque()
         self._again: deque[Job] = deque()
         self._aside: deque[Job] = deque()
         self._in_hand, self._exhausted_at, self._asked_at = 0, 0.0, 0.0
@@ -49,11 +54,13 @@ class Worklist:
         """The next job, waiting for one if need be; None when nothing is left or the run is stopping."""
         with self._changed:
             while not self._stop.is_set():
-                if job := self._ready():
-                    self._in_hand += 1
-                    return job
-                if self._nothing_to_wait_for():
-                    return None
+                if self.pace.room():
+                    if job := self._ready():
+                        self._in_hand += 1
+                        self.pace.begin(job.host)
+                        return job
+                    if self._nothing_to_wait_for():
+                        return None
                 self._changed.wait(TICK_SECONDS)
             return None
 
@@ -61,7 +68,8 @@ class Worklist:
         """Hand a job back; what is to be registered now, None for nothing. outcome: None when the claim was lost."""
         with self._changed:
             self._in_hand -= 1
-            self._changed.notify_all()
+            self.pace.end(job.host, outcome)
+            self._changed.notify()  # one place is free; what else changed is seen within a tick
             if outcome is None:
                 self.breaker.drop(job.host)
                 return None
@@ -81,28 +89,35 @@ class Worklist:
     def _ready(self) -> Job | None:
         for _ in range(len(self._aside)):
             job = self._aside.popleft()
-            if self.breaker.admits(job.host):
+            if self._admits(job):
                 return job
             self._aside.append(job)
         while claim := self._next_claim():
-            if self.breaker.admits((job := Job(claim)).host):
+            if self._admits(job := Job(claim)):
                 return job
             self._aside.append(job)
+            if self.pace.is_full(job.host) and len(self._aside) >= MOST_ASIDE:
+                return None
         while self._again:
             self._exhausted_at = self._exhausted_at or time.monotonic()
-            if self.breaker.admits((job := self._again.popleft()).host):
+            if self._admits(job := self._again.popleft()):
                 return job
             self._aside.append(job)
         return None
 
+    def _admits(self, job: Job) -> bool:
+        return not self.pace.is_full(job.host) and self.breaker.admits(job.host)
+
     def _next_claim(self) -> Claim | None:
         """Asks the database, at most once a tick when it had nothing."""
-        if time.monotonic() < self._asked_at + TICK_SECONDS:
-            return None
-        claim = self._claim()
-        if claim is None:
-            self._asked_at = time.monotonic()
-        return claim
+        if not self._fresh:
+            if time.monotonic() < self._asked_at + TICK_SECONDS:
+                return None
+            self._fresh.extend(self._claim(self.pace.hands))
+            if not self._fresh:
+                self._asked_at = time.monotonic()
+                return None
+        return self._fresh.popleft()
 
     def _nothing_to_wait_for(self) -> bool:
         trials = any(not self.breaker.gave_up(job.host) for job in self._aside)

@@ -49,12 +49,15 @@ def worker(publishing: Publishing, run_key: str, *, beats: bool = True, lease: f
 
 def take(publishing: Publishing, of: Worker, after: int = 0) -> Claim | None:
     with postgres.transaction(publishing.settings()) as cursor:
-        return (of.take(cursor, after) or (None,))[0]
+        claims, _ = of.take(cursor, after)
+        return claims[0] if claims else None
 
 
 def register(publishing: Publishing, run_key: str, claim: Claim, outcome: Outcome = Outcome.UNREACHABLE) -> None:
     with postgres.transaction(publishing.settings()) as cursor:
-        upload_ledger.register(cursor, run_key, claim, UploadOutcome(claim.item.wallhaven_id, outcome, 0.1))
+        entry = (claim, UploadOutcome(claim.item.wallhaven_id, outcome, 0.1))
+        for problem in upload_ledger.register(cursor, run_key, [entry]).values():
+            raise problem
 
 
 def test_workers_take_different_items_in_the_manifests_order_and_give_all_back(publishing: Publishing) -> None:
@@ -134,8 +137,9 @@ def test_a_zombie_whose_lease_passed_changes_nothing(publishing: Publishing) -> 
         ):
             with pytest.raises(ClaimLost):
                 call()
-        with pytest.raises(ClaimLost), postgres.transaction(publishing.settings()) as cursor:
-            upload_ledger.intend(cursor, run_key, old, "00" * 32)
+        with postgres.transaction(publishing.settings()) as cursor:
+            (problem,) = upload_ledger.intend(cursor, run_key, [(old, "00" * 32)]).values()
+            assert isinstance(problem, ClaimLost)
         with postgres.transaction(publishing.settings()) as cursor:
             release(cursor, old)
         assert publishing.outcomes(run_key) == {}
@@ -156,7 +160,7 @@ def test_who_waited_for_the_registration_does_not_get_the_item(publishing: Publi
         assert claim
         with connection.cursor() as cursor:
             outcome = UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1)
-            upload_ledger.register(cursor, run_key, claim, outcome)
+            upload_ledger.register(cursor, run_key, [(claim, outcome)])
             time.sleep(1.2 * LEASE)
             got: list[Claim | None] = []
             waiting = threading.Thread(target=lambda: got.append(take(publishing, two)))
@@ -180,7 +184,7 @@ def test_what_a_hanging_process_has_locked_is_free_when_its_lease_is(publishing:
     ):
         claim = take(publishing, hanging)
         assert claim
-        upload_ledger.register(cursor, run_key, claim, UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1))
+        upload_ledger.register(cursor, run_key, [(claim, UploadOutcome("w00003", Outcome.UNREACHABLE, 0.1))])
         time.sleep(1.2 * LEASE)
         got: list[Claim | None] = []
         taking = threading.Thread(target=lambda: got.append(take(publishing, heir)), daemon=True)

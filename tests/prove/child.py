@@ -127,7 +127,7 @@ def postgres(minute: datetime.datetime) -> int:
 SCOPES: dict[str, Callable[[datetime.datetime], int]] = {
     "load": tasks("Load"),
     "model": tasks("Model"),
-    "publish": tasks("Publish", "LoadDetails", then="Report"),
+    "publish": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "crew": crew,
     "replay": replay,
     "redrive": redrive,

@@ -26,6 +26,7 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "details": ("publish", "modelled", FOLDER),
     "report": ("publish", "modelled", FOLDER),
     "publish": ("publish", "modelled", ANY),
+    "derive": ("publish", "modelled", FOLDER),
     "publish.lock": ("publish", "modelled", OVERWRITES),
     "publish.replace": ("publish", "modelled", OVERWRITES),
     "publish.readback": ("publish", "modelled", OVERWRITES),

@@ -1,0 +1,117 @@
+"""The tools beside which the pipeline is measured, installed and called as their users would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run. folder: for the tool's own files and, of tools without S3, the pictures; at_once: in flight."""
+
+    folder: Path
+    images: str
+    s3: str
+    work: Path
+    urls: Path
+    paths: Path
+    at_once: int
+    environ: dict[str, str]
+    run_key: str = ""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A tool. find(cache): its program, None when it cannot be had here; command(program, task): how to call it."""
+
+    name: str
+    find: Callable[[Path], str | None]
+    command: Callable[[str, Task], Sequence[str]]
+    version: Sequence[str] = ("--version",)
+    stores_to_s3: bool = True
+    note: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+def installed(name: str) -> Callable[[Path], str | None]:
+    """A program of the system."""
+    return lambda cache: shutil.which(name)
+
+
+def from_index(program: str, *packages: str) -> Callable[[Path], str | None]:
+    """A Python program in an environment of its own under the cache; made when it is not there yet."""
+
+    def find(cache: Path) -> str | None:
+        home = cache / program
+        if not (home / "bin" / program).exists():
+            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+            pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            if subprocess.run([*pip, *packages], check=False).returncode:
+                return None
+        return str(home / "bin" / program)
+
+    return find
+
+
+def _curl(program: str, task: Task) -> list[str]:
+    pairs = (f'url = "{url}"\noutput = "{task.folder}/{number}"\n' for number, url in enumerate(_urls(task)))
+    (task.folder / "curl.cfg").write_text("".join(pairs))
+    many = ["--parallel", "--parallel-immediate", "--parallel-max", str(task.at_once)]
+    return [program, "--silent", "--fail", *many, "--config", str(task.folder / "curl.cfg")]
+
+
+def _rclone(program: str, task: Task) -> list[str]:
+    s3 = ["--s3-provider", "Other", "--s3-endpoint", task.s3, "--s3-access-key-id", "b", "--s3-secret-access-key", "b"]
+    many = ["--transfers", str(task.at_once), "--checkers", str(task.at_once), "--retries", "1"]
+    known = ["--files-from", str(task.paths), "--no-traverse", "--no-check-dest", "--s3-no-check-bucket"]
+    return [program, "copy", ":http:", ":s3:bench/rclone", "--http-url", task.images, *s3, *many, *known]
+
+
+def _gallery_dl(program: str, task: Task) -> list[str]:
+    return [program, "--quiet", "--config-ignore", "-D", str(task.folder), "--input-file", str(task.urls)]
+
+
+def _img2dataset(program: str, task: Task) -> list[str]:
+    each = str(max(1, task.at_once // 4))
+    return [
+        *(program, "--url_list", str(task.urls), "--output_folder", "s3://bench/img2dataset"),
+        *("--output_format", "files", "--disable_all_reencoding", "True", "--processes_count", "4"),
+        *("--thread_count", each, "--number_sample_per_shard", "250", "--enable_wandb", "False"),
+    ]
+
+
+def _scrapy(program: str, task: Task) -> list[str]:
+    return [program, "runspider", str(HERE / "spider.py"), "-s", f"WORK={task.work}"]
+
+
+def _seed(program: str, task: Task) -> list[str]:
+    return [program, "-m", "benchmarks.transfer.seed", str(task.work)]
+
+
+def _ours(program: str, task: Task) -> list[str]:
+    return [program, "-m", "benchmarks.transfer.ours", task.run_key]
+
+
+PYTHON = installed(sys.executable)
+PEERS = (
+    Peer("draenei-collector", PYTHON, _ours, note="all checks but the full decode"),
+    Peer("draenei-collector, full decode", PYTHON, _ours, note="every pixel", environ={"IMAGE_FULL_DECODE": "true"}),
+    Peer("rclone", installed("rclone"), _rclone, ("version",), note="copy, :http: to :s3:, no checks"),
+    Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="the limit: download to memory only"),
+    Peer("gallery-dl", from_index("gallery-dl", "gallery-dl"), _gallery_dl, stores_to_s3=False, note="one by one"),
+    Peer("img2dataset", from_index("img2dataset", "img2dataset", "s3fs"), _img2dataset, note="4 processes"),
+    Peer("Scrapy", from_index("scrapy", "scrapy", "botocore"), _scrapy, ("version",), note="FilesPipeline"),
+    Peer("the seed's way", PYTHON, _seed, note="requests.get, put_object, insert, one by one"),
+)
+
+
+def _urls(task: Task) -> list[str]:
+    return [picture["image_url"] for picture in json.loads(task.work.read_text())["pictures"]]

@@ -1,0 +1,60 @@
+"""How many pictures are in flight follows what gets done, and what the hosts say."""
+
+from __future__ import annotations
+
+from luigi_tasks.domain.publishing import Outcome, UploadOutcome
+from luigi_tasks.steps.pace import FIRST_HANDS, SETTLED_SECONDS, Pace
+
+STORED = UploadOutcome("a", Outcome.STORED, 0.1)
+BUSY = UploadOutcome("a", Outcome.THROTTLED, 0.1, http_status=429)
+
+
+class Machine:
+    """Simulates a run by the clock: rate(hands) pictures get done in a second."""
+
+    def __init__(self, rate) -> None:
+        self.now, self.rate = 100.0, rate
+        self.pace = Pace(64, lambda: self.now)
+
+    def work(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            begun = 0
+            while self.pace.room():
+                self.pace.begin("h")
+                begun += 1
+            for _ in range(begun):
+                self.now += 1 / self.rate(self.pace.hands)
+                self.pace.end("h", STORED)
+
+
+def test_while_more_hands_get_more_done_there_are_more() -> None:
+    waiting = Machine(lambda hands: hands / 0.12)
+    waiting.work(4)
+    assert waiting.pace.hands == 64
+
+
+def test_hands_that_get_nothing_more_done_are_taken_away_and_tried_again_later() -> None:
+    computing = Machine(lambda hands: 400)
+    computing.work(4)
+    assert computing.pace.hands == FIRST_HANDS
+    computing.rate = lambda hands: hands * 50
+    computing.work(SETTLED_SECONDS + 3)
+    assert computing.pace.hands == 64
+
+
+def test_a_host_that_complains_gets_half_and_earns_it_back() -> None:
+    pace = Pace(64, lambda: 0.0)
+    for _ in range(8):
+        pace.begin("h")
+    pace.end("h", BUSY)
+    for _ in range(3):
+        pace.end("h", STORED)
+    assert pace.is_full("h"), "four of the eight are still in flight, and four is what it gets"
+    assert not pace.is_full("other")
+    pace.end("h", None)
+    assert not pace.is_full("h")
+    for _ in range(3000):
+        pace.begin("h")
+        pace.end("h", STORED)
+    assert "h" not in pace._limits
