@@ -27,4 +27,5 @@
 {%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
+{%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
