@@ -43,6 +43,7 @@
 {%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
+{%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
 {%- macro reads_whole_tables() -%}{%- endmacro -%}
 {%- macro untested_batches() -%}array[1]{%- endmacro -%}

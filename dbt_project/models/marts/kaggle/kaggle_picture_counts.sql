@@ -5,8 +5,11 @@ with
 measured as (
     select
         *,
-        case when aspect_ratio < 0.95 then 'portrait' when aspect_ratio > 1.05 then 'landscape' else 'square' end
-        as shape,
+        case
+            when aspect_ratio < 0.95 then 'portrait'
+            when aspect_ratio > 1.05 then 'landscape'
+            else 'square'
+        end as shape,
         least(floor(brightness * 10), 9)::integer as tenth
     from {{ ref('kaggle_images') }}
     where status = 'measured'

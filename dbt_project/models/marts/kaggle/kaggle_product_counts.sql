@@ -7,21 +7,38 @@ products as (
     where has_product
 ),
 
+qualities as (
+    select
+        products.dataset,
+        products.product_id,
+        products.picture_status,
+        products.brightness,
+        qualities.dimension,
+        coalesce(qualities.value, 'unknown') as value
+    from products
+    cross join lateral (
+        values
+        ('gender', products.gender),
+        ('master_category', products.master_category),
+        ('sub_category', products.sub_category),
+        ('article_type', products.article_type),
+        ('base_colour', products.base_colour),
+        ('season', products.season),
+        ('season_year', products.season_year::text),
+        ('usage', products.usage)
+    ) as qualities (dimension, value)
+),
+
 final as (
-    {%- for dimension in ['gender', 'master_category', 'sub_category', 'article_type', 'base_colour', 'season', 'season_year', 'usage'] %}
-    {%- if not loop.first %}
-    union all
-    {%- endif %}
     select
         dataset,
-        '{{ dimension }}' as dimension,
-        coalesce({{ dimension }}::text, 'unknown') as value,
+        dimension,
+        value,
         count(distinct product_id) as products,
         count(*) filter (where picture_status = 'measured') as pictures,
         round(avg(brightness)::numeric, 4) as mean_brightness
-    from products
-    group by dataset, {{ dimension }}
-    {%- endfor %}
+    from qualities
+    group by dataset, dimension, value
 )
 
 select * from final
