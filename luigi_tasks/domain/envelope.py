@@ -77,7 +77,8 @@ def unpack(packed: bytes) -> tuple[Envelope, bytes]:
         fields = json.loads(line)
     except (OSError, EOFError, zlib.error, ValueError) as problem:
         raise StoreError(f"a raw object is damaged: {problem}", mend=DAMAGED) from None
-    envelope = Envelope(**fields | {"fetched_at": datetime.datetime.fromisoformat(fields["fetched_at"])})
+    moment = datetime.datetime.fromisoformat(fields["fetched_at"])
+    envelope = Envelope(**fields | {"fetched_at": moment, "redacted": tuple(fields.get("redacted", ()))})
     if digest(body) != envelope.sha256:
         raise StoreError(
             "a raw object is damaged: its body's SHA-256 is not the recorded one",

@@ -8,9 +8,6 @@ import click
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import SettingsError
-from luigi_tasks.gateways import audit_ledger, postgres
-from luigi_tasks.steps import notify as step
-from luigi_tasks.steps import summary
 
 
 @click.command(
@@ -21,6 +18,10 @@ from luigi_tasks.steps import summary
 @click.argument("run_key", required=False)
 def notify(run_key: str | None) -> None:
     """Send one digest, whatever NOTIFY_WHEN says."""
+    from luigi_tasks.gateways import audit_ledger, postgres
+    from luigi_tasks.steps import notify as step
+    from luigi_tasks.steps import summary
+
     own = settings.load()
     if not own.notify_urls:
         raise SettingsError("NOTIFY_URLS is not set", mend="Such as NOTIFY_URLS=ntfy://my-topic")

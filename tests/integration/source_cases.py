@@ -22,6 +22,8 @@ from twin import Catalogue, Twin
 from twin.jsonplaceholder import Jsonplaceholder
 from twin.kaggle import DATASET, KEY, USER, Kaggle
 from twin.kaggle import archive as archive_of
+from twin.randomuser import Randomuser
+from twin.sales import FILE, LINES, Sales
 from twin.sites import Site
 
 
@@ -91,6 +93,29 @@ def _placeholders(world: World, first: str, second: str) -> None:
     assert 7 in {row["id"] for row in tables["comments"]}, "redriven into the clean zone too"
 
 
+def _people(world: World, first: str, second: str) -> None:
+    """A minute is a seed: ten people, then ten others."""
+    people = "select first_run_key, count(*) from draenei_content.randomuser_people group by 1 order by 1"
+    assert world.warehouse.rows(people) == [(first, 10), (second, 10)]
+
+
+def _other_books(twin: Twin) -> None:
+    site = twin.sites["sales"]
+    assert isinstance(site, Sales)
+    site.seed += 1
+
+
+def _sales(world: World, first: str, second: str) -> None:
+    """The facts are those of the latest file; whatever it lacks is deleted, and every key has one current row."""
+    assert world.warehouse.rows("select count(*) from draenei_content.fct_sales") == [(LINES,)]
+    current = "select count(*) - count(distinct product_code) from draenei_content.dim_products where is_current"
+    assert world.warehouse.rows(current) == [(0,)]
+    assert world.warehouse.rows("select distinct run_key from draenei_content.dim_products order by 1") == [
+        (first,),
+        (second,),
+    ]
+
+
 def clean_rows(world: World, key: str) -> list[dict[str, Any]]:
     """The rows of a file of the clean zone."""
     return parquet.read(world.store.get(key))
@@ -126,6 +151,23 @@ CASES = {
             "KAGGLE_USERNAME": USER,
             "KAGGLE_KEY": KEY,
         },
+    ),
+    "randomuser": Case(
+        sites=lambda: [Randomuser()],
+        url=lambda twin: twin.site_url("randomuser"),
+        change=lambda twin: None,
+        victim=lambda twin: ("users", "email", Randomuser().people(f"{MINUTE:%Y-%m-%dT%H:%M}", 4)[3]["email"]),
+        requests=1,
+        modelled=_people,
+    ),
+    "sales": Case(
+        sites=lambda: [Sales()],
+        url=lambda twin: twin.site_url("sales"),
+        change=_other_books,
+        victim=lambda twin: ("lines", "SALES", "4062.1"),
+        requests=1,
+        modelled=_sales,
+        environ=lambda twin: {"SALES_FILE": f"{twin.site_url('sales')}/{FILE}"},
     ),
 }
 

@@ -96,10 +96,12 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "known_ids": lambda cursor: page_ledger.known_ids(cursor, "raw.wallhaven_search", "wallhaven/draenei", ["000001"]),
     "ids_without_detail": lambda cursor: page_ledger.ids_without_detail(cursor, 120),
     "pages_to_load": lambda cursor: page_ledger.pages_to_load(cursor, "wallhaven/draenei/other", "search", 100),
-    "body_is_loaded": lambda cursor: page_ledger.body_is_loaded(cursor, "search", "ab" * 32),
+    "body_is_loaded": lambda cursor: page_ledger.body_is_loaded(cursor, "wallhaven", "search", "ab" * 32),
     "find_page": lambda cursor: page_ledger.find_page(cursor, "wallhaven/draenei/other", "search", "page-00001"),
     "freeze": lambda cursor: cursor.execute(upload_ledger.FILL_MANIFEST, {"manifest_id": 1, "limit": None}),
-    "claim": lambda cursor: cursor.execute(upload_claims.TAKE, {"after": 0, "worker": 1, "run_key": "r", "lease": 60}),
+    "claim": lambda cursor: cursor.execute(
+        upload_claims.TAKE, {"after": 0, "worker": 1, "run_key": "r", "lease": 60, "limit": 8}
+    ),
     "run_audit": lambda cursor: cursor.execute("select * from draenei_content.run_audit where run_key = 'another'"),
     "pending_uploads": lambda cursor: cursor.execute("select count(*) from draenei_content.pending_uploads"),
     "upload_statuses": audit_ledger.upload_statuses,

@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 
 MINUTE = datetime.datetime(2026, 11, 21, 7, 0)
 PLAIN = {"Report", "Model", "Load", "Clean", "Fetch"}
-PICTURES = {"Report", "Remodel", "Publish", "Freeze", "LoadDetails", "FetchDetails", "Model", "Load", "Fetch"}
+PICTURES = {"Report", "Remodel", "Publish", "Freeze", "LoadDetails", "FetchDetails", "Model", "Load", "Fetch", "Derive"}
 
 
 def graph(task: Any) -> set[str]:
