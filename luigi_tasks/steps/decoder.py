@@ -88,8 +88,9 @@ def main() -> None:
             body, order = _read(connection, length), _read(connection, ordered)
             words, parts = _decode(connection, allowance, body, TYPES[kind], order)
             _say(connection, **words)
-            for part in parts:
-                connection.sendall(part)
+            while parts:
+                connection.sendall(parts.pop(0))
+            del body, order  # the next picture is allowed its own memory, not this one's as well
 
 
 def _decode(
