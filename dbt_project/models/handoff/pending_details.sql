@@ -1,6 +1,6 @@
 with
 
-wallpapers as (
+wallpapers as not materialized (
     select * from {{ ref('wallpapers') }}
 ),
 
