@@ -23,6 +23,17 @@ GROWING = {
 }
 
 
+# As many runs as a collection of years has: what a plan reads of one of them is not everything.
+SPREAD = """
+insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
+                      source_address)
+select run_key || n, source, query_key, query, parameters, run_id || n, state, code_version, settings_sha256,
+       source_address
+from ops.runs cross join generate_series(1, 200) as n;
+update ops.pages set run_key = run_key || (1 + page_id % 200) where page_name <> 'page-00000001'
+"""
+
+
 class Grown:
     """A warehouse with a collection, built twice: the second time as a run builds that found a page again."""
 
@@ -34,6 +45,7 @@ class Grown:
             collection.add_items(cursor, 1, PAGES, PER_PAGE, per_batch=4)
             collection.register_all(cursor)
         self.build()
+        warehouse.rows(SPREAD)
         with closing(warehouse.connect()) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
