@@ -68,7 +68,20 @@ cross join lateral (
 
 {#- Rows of loads whose counts do not add up, or whose loaded records are not there. -#}
 {%- macro loads_that_do_not_add_up(name, entities) -%}
+{%- set whole_tables = reads_whole_tables() -%}
 with
+
+loads as (
+    select
+        *,
+        max(batch_id) over (partition by entity, body_sha256) as load_batch_id
+    from {{ source('ops', 'loads') }}
+    where
+        source = '{{ name }}'
+        {%- if not whole_tables %}
+        and batch_id = any({{ untested_batches() }})
+        {%- endif %}
+),
 
 stored as (
     {%- for entity in entities %}
@@ -81,16 +94,11 @@ stored as (
         count(*) as stored,
         max(batch_id) as record_batch_id
     from {{ source(name, name ~ '_' ~ entity) }}
+    {%- if not whole_tables %}
+    where body_sha256 = any(array(select loads.body_sha256 from loads))
+    {%- endif %}
     group by body_sha256
     {%- endfor %}
-),
-
-loads as (
-    select
-        *,
-        max(batch_id) over (partition by entity, body_sha256) as load_batch_id
-    from {{ source('ops', 'loads') }}
-    where source = '{{ name }}'
 )
 
 select loads.page_id

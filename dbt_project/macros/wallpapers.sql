@@ -51,6 +51,12 @@ where upload_status in ('retrying', 'given_up');
 create index if not exists wallpapers_by_status on {{ this }} (upload_status)
 {%- endmacro -%}
 
+{#- Post-hook of wallpaper_versions: the few that are not a wallpaper's first. -#}
+{%- macro index_changes() -%}
+create index if not exists wallpaper_versions_changes on {{ this }} (wallhaven_id) where version_number > 1;
+create index if not exists wallpaper_versions_first on {{ this }} (wallhaven_id) where version_number = 1
+{%- endmacro -%}
+
 {#- Where an original is kept. A type that nobody knows gets a key too: the uploader then refuses it, visibly. -#}
 {%- macro object_key(wallhaven_id, file_type) -%}
 'wallpapers/' || {{ wallhaven_id }} || '.' || case {{ file_type }}

@@ -15,28 +15,48 @@ select '{{ invocation_id }}', array(
 on conflict do nothing
 {%- endmacro -%}
 
+{#- Whose a test is: its source's folder says it; what stands beside those folders is Wallhaven's. -#}
+{%- macro source_of_test(test) -%}
+{%- set parts = test.original_file_path.split('/') -%}
+{%- set folder = 2 if parts[0] == 'models' else 1 -%}
+{{ return(parts[folder] if parts | length > folder + 1 else 'wallhaven') }}
+{%- endmacro -%}
+
 {#-
-    on-run-end: when every data test of the project ran and passed, so did every model: the batches that stood at the
-    start are in all of them, and the uploads that were claimed are in `wallpapers`.
+    on-run-end: when every data test of a source ran and passed, so did its models: its batches that stood at the start
+    are in all of them, and Wallhaven's uploads that were claimed are in `wallpapers`. A build of one source says nothing
+    about another's.
 -#}
 {%- macro settle_builds(results) -%}
-{%- set nodes = graph.nodes.values() if execute else [] -%}
-{%- set tests = nodes | selectattr('resource_type', 'equalto', 'test') | list | length -%}
-{%- set ran = (results or []) | selectattr('node.resource_type', 'equalto', 'test') | list | length -%}
+{%- set missing = {} -%}
+{%- for test in (graph.nodes.values() if execute else []) if test.resource_type == 'test' -%}
+{%- set source = source_of_test(test) -%}
+{%- do missing.update({source: missing.get(source, 0) + 1}) -%}
+{%- endfor -%}
+{%- for result in (results or []) if result.node.resource_type == 'test' and result.status in ['pass', 'warn'] -%}
+{%- set source = source_of_test(result.node) -%}
+{%- do missing.update({source: missing.get(source, 0) - 1}) -%}
+{%- endfor -%}
 {%- set models = (results or []) | selectattr('node.resource_type', 'equalto', 'model') | list | length -%}
 {%- set bad = (results or []) | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list | length -%}
-{%- if ran == tests and models > 0 and bad == 0 %}
+{%- set tested = [] -%}
+{%- for source, number in missing.items() if number == 0 -%}
+{%- do tested.append(source) -%}
+{%- endfor -%}
+{%- if tested and models > 0 and bad == 0 %}
 with batches as (
     update {{ source('ops', 'batches') }} as batches set tested_in = '{{ invocation_id }}'
-    from {{ source('ops', 'dbt_builds') }} as own
+    from {{ source('ops', 'dbt_builds') }} as own, {{ source('ops', 'runs') }} as runs
     where
         own.invocation_id = '{{ invocation_id }}'
         and batches.tested_in is null
         and batches.batch_id = any(own.untested_batches)
+        and runs.run_key = batches.run_key
+        and runs.source in ('{{ tested | join("', '") }}')
 )
 
 update {{ source('ops', 'uploads') }} set tested_in = '{{ invocation_id }}'
-where tested_in is null and modelled_in is not null
+where tested_in is null and modelled_in is not null and {{ 'wallhaven' in tested }}
 {%- endif %}
 {%- endmacro -%}
 
