@@ -30,8 +30,15 @@ select coalesce(max(within), 0) as peak from (
 ) as windows
 """
 MINUTES = """
-select date_trunc('minute', fetched_at) as minute, count(*) as answers
-from ops.pages where run_key = %(run)s group by 1 order by 1 desc limit 120
+with asked as (
+    select date_trunc('minute', fetched_at) as minute, count(*) as answers
+    from ops.pages where run_key = %(run)s group by 1
+),
+ends as (select max(minute) as last, greatest(min(minute), max(minute) - interval '2 hours') as first from asked)
+select m.minute, coalesce(a.answers, 0) as answers
+from ends cross join generate_series(ends.first, ends.last, interval '1 minute') as m (minute)
+left join asked a using (minute)
+order by m.minute
 """
 
 PICTURES = """
@@ -71,9 +78,17 @@ where b.run_key = %(run)s
 group by 1, 2 order by records desc, 1, 2 limit 50
 """
 
+# Of a step that was tried again, the last build.
 NODES = """
 select step, unique_id, resource_type, status, execution_seconds, failures, message
-from ops.dbt_nodes where run_key = %(run)s order by execution_seconds desc, unique_id
+from ops.dbt_nodes
+where
+    run_key = %(run)s
+    and (step, invocation_id) in (
+        select distinct on (b.step) b.step, b.invocation_id from ops.dbt_nodes b
+        where b.run_key = %(run)s order by b.step, b.finished_at desc
+    )
+order by execution_seconds desc, unique_id
 """
 
 FRESHNESS = """
@@ -144,6 +159,12 @@ def keep(cursor: Cursor, run_key: str, figures: Mapping[str, object]) -> None:
         " figures = excluded.figures, written_at = excluded.written_at",
         (json.dumps(figures, default=str), run_key),
     )
+
+
+def kept(cursor: Cursor, run_key: str) -> dict[str, Any]:
+    """What was kept of a run when its report was written before; empty when it never was."""
+    found = rows(cursor, "select figures from ops.run_reports where run_key = %(run)s", {"run": run_key})
+    return dict(found[0]["figures"]) if found else {}
 
 
 def last_runs(cursor: Cursor, limit: int) -> list[dict[str, Any]]:

@@ -51,7 +51,10 @@ def _people(title: str, key: str) -> Figure:
 
 
 FIGURES: dict[str, tuple[Figure, ...]] = {
-    "randomuser": (_people("People of this run by nationality", "nat"), _people("… by gender", "gender")),
+    "randomuser": (
+        _people("People of this run by nationality", "nat"),
+        _people("People of this run by gender", "gender"),
+    ),
     "sales": (
         _sales("Revenue by month", "sales_by_month", "to_char(month_start, 'YYYY-MM')", "columns"),
         _sales("Revenue by product line", "sales_by_product_line", "product_line"),

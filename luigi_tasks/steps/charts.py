@@ -6,7 +6,8 @@ What pygal adds for files of their own (style, script, date, links) is taken off
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SVG = "http://www.w3.org/2000/svg"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LABEL = 34
-WIDTH = 720
+WIDTH, WIDE = 540, 1120
 Number = float | int | None
 Words = Callable[[float], str]
 
@@ -28,13 +29,12 @@ def plain(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
 
 
-def bars(rows: Sequence[tuple[str, Number]], words: Words = plain) -> Markup:
-    """One horizontal bar a row, the first on top; each says its value."""
+def bars(rows: Sequence[tuple[str, Number]], words: Words = plain, *, wide: bool = False) -> Markup:
+    """One horizontal bar a row, the first on top; each says its value. wide: for the whole width of a page."""
     import pygal
 
-    chart = pygal.HorizontalBar(
-        **_config(words, height=36 + 30 * len(rows)), print_values=True, print_values_position="top", spacing=0
-    )
+    config = _config(words, height=16 + 27 * len(rows)) | {"width": WIDE if wide else WIDTH, "margin_right": 64}
+    chart = pygal.HorizontalBar(**config, print_values=True, print_values_position="top", show_x_labels=False)
     chart.x_labels = [_label(name) for name, _ in reversed(rows)]
     chart.add("", [value for _, value in reversed(rows)])
     return _drawn(chart, "bars")
@@ -49,12 +49,12 @@ def columns(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words
 
 
 def lines(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words: Words = plain) -> Markup:
-    """Lines from zero up, each filled when it is the only one; None is a gap."""
+    """One line a series, from zero up; None is a gap."""
     import pygal
 
     dots = len(labels) <= 40
-    config = _config(words, legend=len(series) > 1)
-    chart = pygal.Line(**config, fill=len(series) == 1, show_dots=dots, dots_size=2, include_x_axis=True)
+    config = _config(words, legend=len(series) > 1) | {"margin_right": 36}
+    chart = pygal.Line(**config, show_dots=dots, dots_size=2, include_x_axis=True)
     return _along(chart, labels, series, "lines")
 
 
@@ -63,13 +63,34 @@ def _along(chart: Graph, labels: Sequence[str], series: Mapping[str, Sequence[Nu
     every = max(1, -(-len(labels) // 8))
     chart.x_labels_major = [label for number, label in enumerate(chart.x_labels) if number % every == 0]
     chart.show_minor_x_labels = False
+    if chart.config.value_formatter is plain:  # counts: no tick between whole numbers
+        chart.y_labels = _ticks(series.values(), stacked=kind == "columns")
     for name, values in series.items():
         chart.add(_label(name), list(values))
     return _drawn(chart, kind)
 
 
-def _config(words: Words, *, height: int = 230, legend: bool = False) -> dict[str, Any]:
+def _ticks(series: Collection[Sequence[Number]], *, stacked: bool) -> list[int]:
+    """Whole numbers from 0 to past the highest value, four to eight of them where it is not small."""
+    highs = [max([value or 0 for value in values], default=0) for values in series]
+    if stacked:
+        highs = [sum(value or 0 for value in one) for one in zip(*series, strict=True)]
+    high = max(highs, default=0)
+    step = next(step for step in _steps() if high <= 5 * step)
+    return list(range(0, int(-(-high // step)) * step + 1, step)) or [0]
+
+
+def _steps() -> Iterator[int]:
+    """1 2 5 10 20 50 …"""
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
+
+
+def _config(words: Words, *, height: int = 210, legend: bool = False) -> dict[str, Any]:
+    from pygal.style import Style
+
     return {
+        # The style sheet sets these sizes too; here they make room for the labels.
+        "style": Style(label_font_size=13, major_label_font_size=13, legend_font_size=13, value_font_size=12),
         "js": [],
         "no_prefix": True,
         "width": WIDTH,
@@ -80,7 +101,7 @@ def _config(words: Words, *, height: int = 230, legend: bool = False) -> dict[st
         "legend_box_size": 10,
         "x_label_rotation": 0,
         "max_scale": 6,
-        "value_formatter": lambda value: words(value) if value is not None else "",
+        "value_formatter": words,
         "no_data_text": "nothing yet",
     }
 

@@ -83,7 +83,7 @@ def _source(source: str, runs: Sequence[Mapping[str, Any]], totals: Mapping[str,
 def _charts(
     runs: Sequence[Mapping[str, Any]], totals: Mapping[str, float], *, has_pictures: bool
 ) -> list[tuple[str, Markup]]:
-    if not runs:
+    if len(runs) < 2:  # a chart of one run says less than its row
         return []
     figures = [_figures(run) for run in runs]
     labels = [f"{run['started_at']:%m-%d %H:%M}" for run in runs]

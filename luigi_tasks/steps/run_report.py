@@ -34,15 +34,20 @@ def write(settings: Settings, run_key: str) -> Path:
         raise SettingsError(f"there is no run {run_key}", mend="See `python -m luigi_tasks status`.")
     with postgres.transaction(settings) as cursor:
         found = report_ledger.of_run(cursor, run_key)
-        figures = source_figures.of_source(cursor, facts["source"], run_key)
+        kept = report_ledger.kept(cursor, run_key)
+        of_its_own = source_figures.of_source(cursor, facts["source"], run_key)
     destination = reports.path(settings, run_key)
-    shown = _shown(settings, facts, found) | {
-        "figures": [(figure, _figure(figure)) for figure in figures],
+    source = CATALOGUE.get(facts["source"])
+    # What the budget was when the run ended, whatever it is when somebody writes the page again.
+    per_minute = kept.get("per_minute") or (access.access(settings, source).per_minute if source else None)
+    shown = _shown(facts, found, per_minute) | {
+        "figures": [(figure, _figure(figure)) for figure in of_its_own],
         "links": links(settings, destination),
     }
     pages.write("run.html.j2", destination, shown)
     with postgres.transaction(settings) as cursor:
-        report_ledger.keep(cursor, run_key, {name: facts[name] for name in FIGURES if name in facts})
+        figured = {name: facts[name] for name in FIGURES if name in facts}
+        report_ledger.keep(cursor, run_key, {**figured, "per_minute": per_minute})
     return destination
 
 
@@ -59,13 +64,12 @@ def links(settings: Settings, page: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _shown(settings: Settings, facts: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def _shown(facts: dict[str, Any], found: dict[str, Any], per_minute: int | None) -> dict[str, Any]:
     source = CATALOGUE.get(facts["source"])
     has_pictures = isinstance(source, Listing)
     counted = {name: facts.get(name) for name in FIGURES}
     if isinstance(source, Personal):  # a violation quotes what it is about
         found["quarantine"] = [{**row, "message": ""} for row in found["quarantine"]]
-    per_minute = access.access(settings, source).per_minute if source else None
     return {
         "run": facts,
         "counted": counted if "seen" in facts else None,
@@ -92,12 +96,12 @@ def _charts(
     if found["steps"]:
         drawn["steps"] = charts.bars([(step["step"], step["seconds"]) for step in found["steps"]], pages.seconds)
     if len(found["minutes"]) > 1:
-        minutes = list(reversed(found["minutes"]))
+        minutes = found["minutes"]
         answers = {"answers": [one["answers"] for one in minutes], "budget": [per_minute] * len(minutes)}
         drawn["requests"] = charts.lines([f"{one['minute']:%H:%M}" for one in minutes], answers)
     if found["nodes"]:
         slowest = [(_node(node), node["execution_seconds"]) for node in found["nodes"][:SLOWEST]]
-        drawn["nodes"] = charts.bars(slowest, pages.seconds)
+        drawn["nodes"] = charts.bars(slowest, pages.seconds, wide=True)
     return drawn
 
 
