@@ -142,6 +142,7 @@ class TaskProgress:
         self._teller = threading.Thread(target=self._tell_on, name="progress", daemon=True)
 
     def __enter__(self) -> TaskProgress:
+        self._link()  # not in the thread: it says RUNNING too, and must not come after the end
         self._teller.start()
         return self
 
@@ -157,7 +158,6 @@ class TaskProgress:
 
     def _tell_on(self) -> None:
         told = None
-        self._link()
         while True:
             ended = self._ended.wait(SCHEDULER_SECONDS)
             if (latest := self._latest) not in {told, None}:
