@@ -22,6 +22,7 @@ VERBS = {
     "explain": ("explain", "Where a wallpaper comes from: object, attempts, record, page, request, run."),
     "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
     "takedown": ("takedown", "Remove a picture for good and keep it out."),
+    "report": ("report", "Write the report of a run and the overview by hand; --docs: dbt's too."),
     "notify": ("notify", "Send the digest of a run by hand, to see whether it arrives."),
     "erase": ("erase", "Erase a person from a source for good, the raw zone included."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),

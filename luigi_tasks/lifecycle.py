@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -21,7 +22,7 @@ from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import metrics, notify, session, summary
+from luigi_tasks.steps import metrics, notify, overview, run_report, session, summary
 
 log = logging.getLogger("luigi-interface")
 _sessions: dict[str, session.Session] = {}
@@ -90,17 +91,18 @@ def _end(settings: Settings, begun: session.Session, owner: int) -> None:
     try:
         begun.close()
         for run_key in begun.runs:
+            _tell(settings, run_key, (run_report.write,))
             summary.say(settings, run_key)
     except PipelineError as problem:
         print(problem, file=sys.stderr)
     else:
         for run_key in begun.runs:
-            _tell(settings, run_key)
+            _tell(settings, run_key, (metrics.tell, overview.tell, notify.notify))
 
 
-def _tell(settings: Settings, run_key: str) -> None:
-    """Metrics and messages of a run; what does not arrive is a line on stderr, the run is what it is."""
-    for tell in (metrics.tell, notify.notify):
+def _tell(settings: Settings, run_key: str, ways: Sequence[Callable[[Settings, str], object]]) -> None:
+    """Pages, metrics and messages of a run; what does not arrive is a line on stderr, the run is what it is."""
+    for tell in ways:
         try:
             tell(settings, run_key)
         except PipelineError as problem:

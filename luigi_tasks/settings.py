@@ -143,6 +143,13 @@ class Settings(SourceSettings):
         None, description="metrics for Prometheus after each run; unset: DRAENEI_HOME/metrics/draenei.prom"
     )
     pushgateway_url: str | None = Field(None, description="a Prometheus Pushgateway that gets them too")
+    reports_kept: int = Field(200, ge=1, description="reports of runs that are kept, and runs in the overview")
+    reports_url: str | None = Field(
+        None, description="where DRAENEI_HOME/reports is served, for links to it; unset: the files themselves"
+    )
+    scheduler_page: str = Field(
+        "http://127.0.0.1:8082/static/visualiser/index.html", description="what reports link to as the scheduler's page"
+    )
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
     @field_validator("wallhaven_image_hosts", mode="before")
@@ -204,6 +211,13 @@ class Settings(SourceSettings):
         if not all("!" <= character <= "~" for character in key):
             raise ValueError("must be one word of plain characters")
         return SecretStr(key) if key else None
+
+    @field_validator("reports_url", "scheduler_page")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("https://", "http://", "file:///")):
+            raise ValueError("must start with https://, http:// or file:///")
+        return value
 
     @field_validator("image_mismatch")
     @classmethod

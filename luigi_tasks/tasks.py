@@ -24,7 +24,7 @@ from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived, Listing
-from luigi_tasks.steps import access
+from luigi_tasks.steps import access, reports
 from luigi_tasks.targets import LedgerTarget
 
 SCHEDULER_SECONDS = 1.0
@@ -144,6 +144,8 @@ class TaskProgress:
     def __init__(self, task: RunTask) -> None:
         self._unit = task.unit
         self._message: Callable[[str], None] = cast("Callable[[str], None]", task.set_status_message)
+        self._linked: Callable[[str], None] = cast("Callable[[str], None]", task.set_tracking_url)
+        self._page = reports.url(settings.load(), task.collected_run.key)
         self._percentage: Callable[[int], None] = cast("Callable[[int], None]", task.set_progress_percentage)
         self._terminal = progress_for(settings.load().draenei_progress, task.get_task_family(), task.unit)
         self._started = time.monotonic()
@@ -152,6 +154,7 @@ class TaskProgress:
         self._teller = threading.Thread(target=self._tell_on, name="progress", daemon=True)
 
     def __enter__(self) -> TaskProgress:
+        self._link()  # not in the thread: it says RUNNING too, and must not come after the end
         self._teller.start()
         return self
 
@@ -174,6 +177,13 @@ class TaskProgress:
                 told = latest
             if ended:
                 return
+
+    def _link(self) -> None:
+        """The run's report as the task's tracking URL; it is written when the run ends, whatever becomes of it."""
+        try:
+            self._linked(self._page)
+        except RPCError as problem:
+            log.debug("the scheduler does not listen: %s", problem)
 
     def _tell(self, done: int, total: int, bytes_done: int, note: str) -> None:
         try:

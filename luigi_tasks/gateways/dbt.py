@@ -110,6 +110,15 @@ class Dbt:
             invocation_id, nodes = self._results()
         return BuildResult(invocation_id, nodes, exit_code, last_words)
 
+    def document(self, progress: Progress) -> Path:
+        """`dbt docs generate --static`: one page with every model, column and test. Raises ModelError."""
+        page = self.folder / "target" / "static_index.html"
+        with self._folder_alone():
+            exit_code, last_words = self._invoke(["docs", "generate", "--static", "--log-format", "json"], progress)
+        if exit_code:
+            raise ModelError(f"dbt docs ended with {exit_code}: {last_words}", where=str(self.project))
+        return page
+
     def _invoke(self, arguments: Sequence[str], progress: Progress) -> tuple[int, str]:
         arguments = [*arguments, "--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
         arguments += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]

@@ -12,6 +12,7 @@ from luigi_tasks.gateways import audit_ledger, coverage_ledger, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Listing
+from luigi_tasks.steps import reports
 
 
 def say(settings: Settings, run_key: str, stream: TextIO | None = None) -> None:
@@ -35,6 +36,8 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
     found["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
     found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
+    page = reports.path(settings, run_key)
+    found["report"] = str(page) if page.is_file() else None
     return found
 
 
@@ -48,6 +51,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         text += _counted(facts)
     if _has_pictures(facts):
         text.append(_line("certificate", certified(facts.get("certificate"))))
+    if facts.get("report"):
+        text.append(_line("report", facts["report"]))
     if facts["state"] == "succeeded":
         text.append(_line("next", _next(facts)))
     else:

@@ -8,8 +8,9 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -79,6 +80,11 @@ def test_a_run_with_workers_is_watched_in_the_schedulers_page(pipeline: Pipeline
     assert sorted(done) == TASKS
     assert done["Publish"]["status_message"].startswith("30/30 images")
     assert done["Publish"]["progress_percentage"] == 100
+    report = next(pipeline.home.glob("reports/*/*/*/report.html"))
+    assert {task["tracking_url"] for name, task in done.items() if name != "Collect"} == {report.as_uri()}
+    assert f"  report      {report}\n" in ended.stdout
+    reports = pipeline.home / "reports"
+    assert f'href="{report.relative_to(reports)}"' in (reports / "index.html").read_text()
     (root,) = [
         name for name in luigid.ask("task_list", status="DONE", upstream_status="") if name.startswith("Collect")
     ]
@@ -132,6 +138,8 @@ def test_a_failure_is_told_in_the_page_and_mended_by_the_same_command(pipeline: 
     (name,) = [
         name for name in luigid.ask("task_list", status="FAILED", upstream_status="") if name.startswith("Fetch_")
     ]
+    tracked = luigid.ask("task_list", status="FAILED", upstream_status="")[name]["tracking_url"]
+    assert "403: the source refuses us" in Path(urlsplit(tracked).path).read_text(), "one click away"
     error = luigid.ask("fetch_error", task_id=name)["error"]
     assert "403: the source refuses us" in error
     assert "Traceback" not in error

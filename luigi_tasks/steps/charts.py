@@ -1,0 +1,130 @@
+"""Charts as SVG to stand within a page: drawn by pygal, coloured by the page's style sheet, the same for the same.
+
+What pygal adds for files of their own (style, script, date, links) is taken off; a bar's value is its tooltip.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from pygal.graph.graph import Graph
+
+SVG = "http://www.w3.org/2000/svg"
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+LABEL = 34
+WIDTH, WIDE = 540, 1120
+Number = float | int | None
+Words = Callable[[float], str]
+
+
+def plain(value: float) -> str:
+    """1,234 or 0.5."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def bars(rows: Sequence[tuple[str, Number]], words: Words = plain, *, wide: bool = False) -> Markup:
+    """One horizontal bar a row, the first on top; each says its value. wide: for the whole width of a page."""
+    import pygal
+
+    config = _config(words, height=16 + 27 * len(rows)) | {"width": WIDE if wide else WIDTH, "margin_right": 64}
+    chart = pygal.HorizontalBar(**config, print_values=True, print_values_position="top", show_x_labels=False)
+    chart.x_labels = [_label(name) for name, _ in reversed(rows)]
+    chart.add("", [value for _, value in reversed(rows)])
+    return _drawn(chart, "bars")
+
+
+def columns(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words: Words = plain) -> Markup:
+    """Upright bars, the series on top of each other, labels in the order given."""
+    import pygal
+
+    chart = pygal.StackedBar(**_config(words, legend=len(series) > 1))
+    return _along(chart, labels, series, "columns")
+
+
+def lines(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words: Words = plain) -> Markup:
+    """One line a series, from zero up; None is a gap."""
+    import pygal
+
+    dots = len(labels) <= 40
+    config = _config(words, legend=len(series) > 1) | {"margin_right": 36}
+    chart = pygal.Line(**config, show_dots=dots, dots_size=2, include_x_axis=True)
+    return _along(chart, labels, series, "lines")
+
+
+def _along(chart: Graph, labels: Sequence[str], series: Mapping[str, Sequence[Number]], kind: str) -> Markup:
+    chart.x_labels = [_label(label) for label in labels]
+    every = max(1, -(-len(labels) // 8))
+    chart.x_labels_major = [label for number, label in enumerate(chart.x_labels) if number % every == 0]
+    chart.show_minor_x_labels = False
+    if chart.config.value_formatter is plain:  # counts: no tick between whole numbers
+        chart.y_labels = _ticks(series.values(), stacked=kind == "columns")
+    for name, values in series.items():
+        chart.add(_label(name), list(values))
+    return _drawn(chart, kind)
+
+
+def _ticks(series: Collection[Sequence[Number]], *, stacked: bool) -> list[int]:
+    """Whole numbers from 0 to past the highest value, four to eight of them where it is not small."""
+    highs = [max([value or 0 for value in values], default=0) for values in series]
+    if stacked:
+        highs = [sum(value or 0 for value in one) for one in zip(*series, strict=True)]
+    high = max(highs, default=0)
+    step = next(step for step in _steps() if high <= 5 * step)
+    return list(range(0, int(-(-high // step)) * step + 1, step)) or [0]
+
+
+def _steps() -> Iterator[int]:
+    """1 2 5 10 20 50 …"""
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
+
+
+def _config(words: Words, *, height: int = 210, legend: bool = False) -> dict[str, Any]:
+    from pygal.style import Style
+
+    return {
+        # The style sheet sets these sizes too; here they make room for the labels.
+        "style": Style(label_font_size=13, major_label_font_size=13, legend_font_size=13, value_font_size=12),
+        "js": [],
+        "no_prefix": True,
+        "width": WIDTH,
+        "height": height,
+        "margin": 8,
+        "show_legend": legend,
+        "legend_at_bottom": True,
+        "legend_box_size": 10,
+        "x_label_rotation": 0,
+        "max_scale": 6,
+        "value_formatter": words,
+        "no_data_text": "nothing yet",
+    }
+
+
+def _label(text: str) -> str:
+    text = NOT_XML.sub("\ufffd", text)
+    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}…"
+
+
+def _drawn(chart: Graph, kind: str) -> Markup:
+    """The chart's SVG without what would reach out, run or change from day to day."""
+    root = ElementTree.fromstring(chart.render(disable_xml_declaration=True))  # noqa: S314 - pygal's own words
+    for parent in list(root.iter()):
+        told = {child.get("class"): child.text for child in parent if child.tag == f"{{{SVG}}}desc"}
+        for child in list(parent):
+            if child.tag in {f"{{{SVG}}}{name}" for name in ("defs", "desc", "title", "script")}:
+                parent.remove(child)
+        if "value" in told:
+            title = ElementTree.SubElement(parent, f"{{{SVG}}}title")
+            title.text = ": ".join(word for word in (told.get("x_label"), told["value"]) if word)
+    root.attrib.pop("id", None)
+    root.set("class", f"chart {kind}")
+    root.set("role", "img")
+    ElementTree.register_namespace("", SVG)
+    # The text is escaped where it became XML.
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704

@@ -1,0 +1,24 @@
+"""dbt's documentation as one page beside the reports; made when it is asked for, because it takes seconds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import dbt_profile, postgres
+from luigi_tasks.gateways.dbt import Dbt
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps import reports
+
+
+def write(settings: Settings) -> Path:
+    """Write reports/dbt.html, which later reports link to. Raises ModelError."""
+    folder = settings.draenei_home / "dbt"
+    dbt_profile.write_profile(folder, None)
+    made = Dbt(postgres.address(settings), folder).document(Silent())
+    destination = reports.folder(settings) / "dbt.html"
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(made, destination.with_name(".dbt.html.new"))
+    destination.with_name(".dbt.html.new").replace(destination)
+    return destination

@@ -1,0 +1,281 @@
+"""Reports say what the tables say, escape what they are given, load nothing, and stay as cheap as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from luigi_tasks import settings as settings_module
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import postgres, report_ledger, run_ledger
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.steps import metrics, model, overview, reports, run_report, summary
+from luigi_tasks.verbs.report import report as verb
+from tests.conftest import Warehouse
+from tests.integration.source_cases import World, started
+
+EVIL = "<script>alert(1)</script><img src=//evil.test/x onerror=alert(2)>\"'&"
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags with attributes, the text by the id of the section it stands in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.text, self.tags, self._open = path.read_text(), [], []  # type: ignore[var-annotated]
+        self.words: dict[str, str] = {}
+        self.tiles: dict[str, str] = {}
+        self.feed(self.text)
+        self.close()
+        assert self._open == [], "every tag is closed"
+        for value, name in re.findall(r'<div class="tile[^"]*"><b>(.*?)</b><span>(.*?)</span>', self.text):
+            self.tiles[name] = value
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append((tag, dict(attrs).get("id")))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        for _, name in self._open:
+            if name:
+                self.words[name] = f"{self.words.get(name, '')} {data.strip()}".strip()
+
+    def assert_stands_alone(self) -> None:
+        """Nothing is fetched and nothing runs, and the page forbids both besides."""
+        assert {tag for tag, _ in self.tags} & {"script", "link", "iframe", "object", "embed", "base", "form"} == set()
+        for tag, attributes in self.tags:
+            assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+            assert attributes.get("src", "data:").startswith("data:image/webp;base64,") or "src" not in attributes
+            assert not {"srcset", "background", "poster", "xlink:href"} & attributes.keys()
+            if "href" in attributes:
+                assert tag == "a"
+        assert "url(" not in self.text
+        assert "@import" not in self.text
+        (policy,) = [a["content"] for t, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def settle(world: World, run_key: str) -> None:
+    """End a run as its process does."""
+    with postgres.transaction(world.settings) as cursor:
+        run_ledger.settle_run(cursor, run_key)
+
+
+def collected(world: World) -> str:
+    """A run up to its settling, the report apart; its key."""
+    run = world.run()
+    world.fetch(run)
+    world.load(run)
+    model.build(world.settings, run.key, "Model", Silent())
+    world.warehouse.rows(
+        "insert into ops.steps (run_key, step, started_at, result) values (%s, 'Report', now(), %s)",
+        run.key,
+        json.dumps({"pending": 3}),
+    )
+    settle(world, run.key)
+    return run.key
+
+
+def add_attempts(world: World, run_key: str) -> None:
+    """Two pictures stored, three attempts that failed, one reason hostile."""
+    world.warehouse.rows(
+        "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, reason, s3_key, sha256, bytes, http_status,"
+        " started_at) values (%(run)s, 'a1', 1, 'stored', '', 'k1', 's1', 1500, 200, now()),"
+        " (%(run)s, 'a2', 1, 'stored', '', 'k2', 's2', 500, 200, now()),"
+        " (%(run)s, 'a3', 1, 'gone', 'HTTP 404', null, null, null, 404, now()),"
+        " (%(run)s, 'a4', 1, 'gone', 'HTTP 404', null, null, null, 404, now()),"
+        " (%(run)s, 'a5', 1, 'corrupt', %(evil)s, null, null, null, 200, now())".replace("%(run)s", "%s").replace(
+            "%(evil)s", "%s"
+        ),
+        *[run_key] * 5,
+        EVIL,
+    )
+
+
+@pytest.fixture
+def world(warehouse: Warehouse) -> Iterator[World]:
+    with started("wallhaven") as twin:
+        yield World("wallhaven", twin, warehouse)
+
+
+def test_a_run_with_pictures_says_what_run_audit_says_and_escapes_everything(world: World) -> None:
+    key = collected(world)
+    add_attempts(world, key)
+    world.warehouse.rows(
+        "update ops.runs set query = %s, error = %s where run_key = %s", EVIL, f"Model: {EVIL}\x7f", key
+    )
+    world.warehouse.rows(
+        "insert into ops.dbt_nodes (run_key, step, invocation_id, unique_id, resource_type, status, execution_seconds,"
+        " failures, message) values (%s, 'Remodel', 'last', %s, 'test', 'fail', 99, 7, %s)",
+        key,
+        f"test.draenei.{EVIL}",
+        EVIL,
+    )
+    world.warehouse.rows(
+        "insert into ops.quarantine (source, entity, page_id, batch_id, body_sha256, position, violations, record)"
+        " select 'wallhaven', 'search', p.page_id, b.batch_id, 'x', 1, %s, 'the record itself' from ops.pages p,"
+        " ops.batches b where p.run_key = b.run_key limit 1",
+        json.dumps([{"path": f"/{EVIL}", "message": EVIL}]),
+    )
+    sheet = world.settings.draenei_home / "sheet.webp"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(sheet)
+    drawn = json.dumps({"pending": 3, "contact_sheet": str(sheet)})
+    world.warehouse.rows("update ops.steps set result = %s where step = 'Report'", drawn)
+    page = Page(run_report.write(world.settings, key))
+    page.assert_stands_alone()
+    ((audit,),) = world.warehouse.rows("select to_jsonb(a) from draenei_content.run_audit a where run_key = %s", key)
+    assert (audit["seen"], audit["uploaded"], audit["failures"], audit["bytes"]) == (30, 2, 3, 2000)
+    assert page.tiles == page.tiles | {
+        "records seen": "30",
+        "new": str(audit["inserted"]),
+        "pictures stored": "2",
+        "stored": "2.0 KiB",
+        "failed attempts": "3",
+        "pictures due now": "3",
+        "API answers": str(audit["api_calls"]),
+    }
+    for number in ("30", "5", "3", "2"):  # seen; tried; downloaded: stored and corrupt; stored
+        assert number in page.words["funnel"].split()
+    assert "HTTP 404 2 404 a3, a4" in " ".join(page.words["failures"].split())
+    for section in ("failures", "dbt", "quarantine"):
+        assert EVIL in page.words[section], section
+    assert EVIL in page.words["error"]
+    assert "the record itself" not in page.text
+    assert [tag for tag, _ in page.tags].count("img") == 1
+    assert "7" in page.words["dbt"].split()
+    assert run_report.write(world.settings, key).read_text() == page.text, "the same tables, the same page"
+    _assert_overview(world, key, audit)
+
+
+def _assert_overview(world: World, key: str, audit: dict[str, Any]) -> None:
+    metrics.tell(world.settings, key)
+    second = world.run()
+    world.warehouse.rows(
+        "update ops.runs set state = 'killed', finished_at = clock_timestamp() where run_key = %s", second.key
+    )
+    page = Page(overview.tell(world.settings, key))
+    page.assert_stands_alone()
+    assert reports.path(world.settings, second.key).is_file(), "a killed run's report is caught up on"
+    assert page.tiles["failed or killed"] == "1"
+    assert page.tiles["pictures stored, ever"] == "2"
+    assert page.tiles["pictures due"] == "3"
+    assert EVIL in page.words["history"]
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a" and "T07" in str(attributes["href"])]
+    assert len(links) == 2
+    assert all((reports.folder(world.settings) / link).is_file() for link in links)
+    assert str(audit["seen"]) in page.words["history"].split()
+    only_one = world.settings.model_copy(update={"reports_kept": 1})
+    overview.write(only_one)
+    assert len(list(reports.folder(only_one).rglob(reports.NAME))) == 1
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_source_has_a_report_before_anything_was_modelled(warehouse: Warehouse, name: str) -> None:
+    warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, error, finished_at) values (%s, %s, 'q', '', '{}', '2026-11-21T07:00',"
+        " 'failed', '1', '2', 'http://127.0.0.1:1', 'Fetch: no answer', clock_timestamp())",
+        key := f"{name}/all/2026-11-21T07:00",
+        name,
+    )
+    own = warehouse.settings()
+    page = Page(run_report.write(own, key))
+    page.assert_stands_alone()
+    assert page.words["error"] == "Fetch: no answer"
+    assert "records seen" not in page.tiles, "a number that nobody counted is not 0"
+    found = summary.facts(own, key)
+    assert f"  report      {reports.path(own, key)}" in summary.lines(found)
+    Page(overview.write(own)).assert_stands_alone()
+
+
+MARTS = """
+create schema if not exists draenei_content;
+create table draenei_content.sales_by_month as select '2004-01-01'::date as month_start, 1234.5::numeric as revenue;
+create table draenei_content.sales_by_territory as select %s::text as territory, 10::numeric as revenue;
+create table draenei_content.top_customers as
+select 1 as place, %s::text as customer_name, 'France'::text as country, 3 as orders, 999.4::numeric as revenue;
+create table draenei_content.kaggle_product_counts as
+select 'd' as dataset, 'season' as dimension, 'Summer' as value, 41 as products;
+"""
+
+
+def test_a_source_shows_its_own_numbers_where_their_tables_are(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.rows(MARTS, EVIL, EVIL)
+    shown = {}
+    for name in ("sales", "kaggle"):
+        key = f"{name}/all/2026-11-21T07:00"
+        warehouse.rows(
+            "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+            " settings_sha256, source_address) values (%s, %s, 'q', '', '{}', 'r', 'failed', '1', '2', 'h')",
+            key,
+            name,
+        )
+        monkeypatch.setitem(CATALOGUE, name, CATALOGUE["jsonplaceholder"])
+        shown[name] = Page(run_report.write(warehouse.settings(), key))
+        shown[name].assert_stands_alone()
+    titles = re.findall(r"<h2>(.*?)</h2>", shown["sales"].text)
+    assert titles[-3:] == ["Revenue by month", "Revenue by territory", "Top customers"]
+    assert "1,234" in shown["sales"].text
+    assert "999" in shown["sales"].text
+    assert "&lt;script&gt;alert(1)" in shown["sales"].text
+    assert "Products by season" in shown["kaggle"].text
+    assert "41" in shown["kaggle"].text
+    assert "Products by category" not in shown["kaggle"].text, "what finds nothing is left out"
+
+
+def test_the_verb_writes_both_pages(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "load", warehouse.settings)
+    done = CliRunner().invoke(verb, [])
+    assert done.output == f"overview  {warehouse.home / 'reports' / 'index.html'}\n", done.exception
+    refused = CliRunner().invoke(verb, ["no/such/run"])
+    assert "there is no run no/such/run" in str(refused.exception)
+
+
+def test_what_the_pages_ask_grows_with_a_run_and_not_with_the_ledger(warehouse: Warehouse) -> None:
+    """No question of a page reads a ledger from end to end."""
+    warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, started_at, finished_at) select 'w/q/' || n, 'wallhaven', 'w/q', '', '{}',"
+        " n::text, 'succeeded', '1', '2', 'h', now() - n * interval '1 minute', now() - n * interval '1 minute'"
+        " from generate_series(1, 3000) n"
+    )
+    warehouse.rows(
+        "insert into ops.pages (run_key, source, entity, page_name, request, status, object_key, body_sha256,"
+        " body_bytes, content_type, fetched_at) select 'w/q/' || n, 'wallhaven', 'search', 'p', '{}', 200, 'raw/' || n,"
+        " n::text, 1, 'application/json', now() from generate_series(1, 3000) n"
+    )
+    warehouse.rows(
+        "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, started_at)"
+        " select 'w/q/' || n, n::text, 1, 'gone', now() from generate_series(1, 3000) n"
+    )
+    warehouse.rows("analyze")
+    given = {"run": "w/q/7", "examples": 3, "limit": 50, "most": 5}
+    asked = {**report_ledger.PARTS, **report_ledger.SINGLES, "last": report_ledger.LAST, "untold": report_ledger.UNTOLD}
+    connection = warehouse.connect()
+    try:
+        with connection, connection.cursor() as cursor:
+            for name, sql in asked.items():
+                cursor.execute(f"explain {sql}", given)
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+                assert not re.search(r"Seq Scan on (runs|pages|uploads)\b", plan), f"{name}\n{plan}"
+    finally:
+        connection.close()
