@@ -7,6 +7,10 @@
 
 {#- on-run-start: notes which batches stand there before the first test looks. -#}
 {%- macro enter_build() -%}
+{{ return(adapter.dispatch('enter_build')()) }}
+{%- endmacro -%}
+
+{%- macro default__enter_build() -%}
 insert into {{ source('ops', 'dbt_builds') }} (invocation_id, untested_batches)
 select '{{ invocation_id }}', array(
     select batches.batch_id from {{ source('ops', 'batches') }} as batches
@@ -20,6 +24,10 @@ on conflict do nothing
     start are in all of them, and the uploads that were claimed are in `wallpapers`.
 -#}
 {%- macro settle_builds(results) -%}
+{{ return(adapter.dispatch('settle_builds')(results)) }}
+{%- endmacro -%}
+
+{%- macro default__settle_builds(results) -%}
 {%- set nodes = graph.nodes.values() if execute else [] -%}
 {%- set tests = nodes | selectattr('resource_type', 'equalto', 'test') | list | length -%}
 {%- set ran = (results or []) | selectattr('node.resource_type', 'equalto', 'test') | list | length -%}

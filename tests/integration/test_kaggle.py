@@ -300,6 +300,7 @@ def test_a_changed_file_is_a_new_object_and_the_ledger_says_which_counts(dataset
     plan = takedown.plan(dataset.settings, dataset.store, first)
     takedown.take_down(dataset.settings, dataset.store, plan, "asked")
     assert dataset.store.head(key) is None, "an earlier version is taken down too"
+    assert rows(EARLIER + " and lost_at is null", name) == []
     assert fsck(dataset.settings, dataset.store, Part(), deep=True, progress=Silent()).findings == []
 
 
