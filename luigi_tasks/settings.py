@@ -118,7 +118,13 @@ class Settings(SourceSettings):
 
     # the stores
     draenei_home: Path = Field(Path("var"), description="everything that the embedded default writes")
-    bucket_name: str | None = Field(None, description="set: S3 bucket; unset: folder DRAENEI_HOME/objects")
+    bucket_name: str | None = Field(
+        None, description="name: S3 bucket; gs://name: Google Cloud Storage; unset: folder DRAENEI_HOME/objects"
+    )
+    google_application_credentials: Path | None = Field(
+        None, description="key file for gs://; unset: what Google's own search finds"
+    )
+    storage_emulator_host: str | None = Field(None, description="host:port or address of an emulator of gs://")
     s3_endpoint_url: str | None = Field(None, description="an S3 API that is not AWS's")
     s3_force_path_style: bool = Field(False, description="bucket in the path rather than in the host name")
     aws_access_key_id: str | None = Field(None, description="unset: boto3's own chain (profile, role …)")
@@ -198,6 +204,14 @@ class Settings(SourceSettings):
     @classmethod
     def _format(cls, value: str) -> str:
         return _one_of(value, ("jpeg", "png", "webp"))
+
+    @field_validator("bucket_name")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        """A name, or gs:// and a name: no other scheme and no path, which would be part of a name in silence."""
+        if value and "/" in value.removeprefix("gs://"):
+            raise ValueError("must be the name of an S3 bucket, or gs:// and the name of one of Google's")
+        return value
 
     @field_validator("draenei_home")
     @classmethod

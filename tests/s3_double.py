@@ -189,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._cut() if fault.kind == "lost_reply" else self._answer(500, "InternalError")
 
     def _put(self, key: str, body: bytes) -> tuple[int, str]:
-        state, conditional = self.server.state, self.headers.get("If-None-Match") == "*"
+        state, conditional = self.server.state, self._is_conditional()
         if conditional and state.manners.unable:
             return 501, "NotImplemented"
         if not state.manners.careless and not self._checksums_hold(body):
@@ -206,14 +206,20 @@ class Handler(BaseHTTPRequestHandler):
     def _commit(self, key: str, body: bytes, *, refused: bool) -> tuple[int, str]:
         if refused:
             return 412, "PreconditionFailed"
-        state, named = self.server.state, "x-amz-meta-"
-        metadata = {n.lower().removeprefix(named): v for n, v in self.headers.items() if n.lower().startswith(named)}
-        kept = body[:-1] if state.manners.forgetful else body
-        said = None if state.manners.careless else self.headers.get("x-amz-checksum-sha256")
-        version = Version(kept, self.headers.get("Content-Type", ""), said, metadata)
+        state = self.server.state
+        version = self._version(body[:-1] if state.manners.forgetful else body)
         state.versions.setdefault(key, []).append(version)
         state.history.setdefault(key, []).append(version)
         return 200, ""
+
+    def _is_conditional(self) -> bool:
+        return self.headers.get("If-None-Match") == "*"
+
+    def _version(self, kept: bytes) -> Version:
+        named = "x-amz-meta-"
+        metadata = {n.lower().removeprefix(named): v for n, v in self.headers.items() if n.lower().startswith(named)}
+        said = None if self.server.state.manners.careless else self.headers.get("x-amz-checksum-sha256")
+        return Version(kept, self.headers.get("Content-Type", ""), said, metadata)
 
     def _checksums_hold(self, body: bytes) -> bool:
         said = {

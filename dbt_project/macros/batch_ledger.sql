@@ -10,6 +10,10 @@
     never dropped (full_refresh: false in dbt_project.yml), it is emptied, so that views on it stay.
 -#}
 {%- macro is_rebuild() -%}
+{{ return(adapter.dispatch('is_rebuild')()) }}
+{%- endmacro -%}
+
+{%- macro default__is_rebuild() -%}
 {{ return(flags.FULL_REFRESH or load_relation(this) is none) }}
 {%- endmacro -%}
 
@@ -18,6 +22,10 @@
     alone never believes it has read what its parents have not shown it yet.
 -#}
 {%- macro apply_batches(after=[]) -%}
+{{ return(adapter.dispatch('apply_batches')(after)) }}
+{%- endmacro -%}
+
+{%- macro default__apply_batches(after=[]) -%}
 {%- if is_rebuild() %}
 delete from {{ source('ops', 'applied_batches') }} where model = '{{ this.identifier }}';
 update {{ source('ops', 'batches') }} set tested_in = null where tested_in is not null;

@@ -99,7 +99,7 @@ numbered as (
     select
         *,
         first_value({{ number }}) over history - 1
-        + count(*) filter (where is_change) over history as change_number
+        + sum(case when is_change then 1 else 0 end) over history as change_number
     from marked
     window history as (partition by {{ key }} order by observation_key)
 ),
@@ -120,7 +120,7 @@ select
     run_key,
     page_name,
     {{ value_columns }}
-    change_number::integer as {{ number }},
+    cast(change_number as integer) as {{ number }},
     end_key as last_observation_key,
     end_at as last_observed_at
 from bounded

@@ -19,13 +19,8 @@ select
     records.position,
     loads.fetched_at,
     records.payload,
-    md5(records.payload::text) as content_hash,
-    (
-        to_char(loads.fetched_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
-        || ' ' || loads.run_key
-        || ' ' || loads.page_name
-        || ' ' || lpad(records.position::text, 6, '0')
-    ) collate "C" as observation_key
+    {{ content_hash('records.payload') }} as content_hash,
+    {{ observation_key('loads', 'records') }} as observation_key
 from {{ source('ops', 'loads') }} as loads
 inner join {{ source(name, name ~ '_' ~ entity) }} as records on loads.body_sha256 = records.body_sha256
 where loads.source = '{{ name }}' and loads.entity = '{{ entity }}'
@@ -38,6 +33,10 @@ where loads.source = '{{ name }}' and loads.entity = '{{ entity }}'
     that new batches speak of, so that a build's cost is that of its batches.
 -#}
 {%- macro standing_records(observations, versions, entity) -%}
+{{ return(adapter.dispatch('standing_records')(observations, versions, entity)) }}
+{%- endmacro -%}
+
+{%- macro default__standing_records(observations, versions, entity) -%}
 select
     versions.record_key,
     versions.record_id,

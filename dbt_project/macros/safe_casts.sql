@@ -2,6 +2,10 @@
 
 {#- A whole number; JSON Schema counts 5.0 as one too. -#}
 {%- macro json_integer(payload, field, type='bigint') -%}
+{{ return(adapter.dispatch('json_integer')(payload, field, type)) }}
+{%- endmacro -%}
+
+{%- macro default__json_integer(payload, field, type='bigint') -%}
 {%- set text = "(" ~ payload ~ " ->> '" ~ field ~ "')" -%}
 case
     when {{ text }} ~ '^-?[0-9]{1,{{ 9 if type == 'integer' else 18 }}}([.]0+)?$' then {{ text }}::numeric::{{ type }}

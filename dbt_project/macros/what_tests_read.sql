@@ -7,6 +7,10 @@
 
 {#- on-run-start: notes which batches stand there before the first test looks. -#}
 {%- macro enter_build() -%}
+{{ return(adapter.dispatch('enter_build')()) }}
+{%- endmacro -%}
+
+{%- macro default__enter_build() -%}
 insert into {{ source('ops', 'dbt_builds') }} (invocation_id, untested_batches)
 select '{{ invocation_id }}', array(
     select batches.batch_id from {{ source('ops', 'batches') }} as batches
@@ -28,6 +32,10 @@ on conflict do nothing
     about another's.
 -#}
 {%- macro settle_builds(results) -%}
+{{ return(adapter.dispatch('settle_builds')(results)) }}
+{%- endmacro -%}
+
+{%- macro default__settle_builds(results) -%}
 {%- set missing = {} -%}
 {%- for test in (graph.nodes.values() if execute else []) if test.resource_type == 'test' -%}
 {%- set source = source_of_test(test) -%}

@@ -48,3 +48,10 @@
 {%- macro reads_whole_tables() -%}{%- endmacro -%}
 {%- macro untested_batches() -%}array[1]{%- endmacro -%}
 {%- macro of_untested_bodies() -%}body_sha256 = 'x'{%- endmacro -%}
+{%- macro json_field(payload, field) -%}({{ payload }} ->> '{{ field }}'){%- endmacro -%}
+{%- macro text_before(text, separator) -%}split_part({{ text }}, '{{ separator }}', 1){%- endmacro -%}
+{%- macro last_segment(name) -%}upper({{ name }}){%- endmacro -%}
+{%- macro number_of_file(filename) -%}length({{ filename }}){%- endmacro -%}
+{%- macro first_colour(colours) -%}lower({{ colours }}){%- endmacro -%}
+{%- macro json_holds_something(document) -%}{{ document }} is not null{%- endmacro -%}
+{%- macro as_text(value) -%}cast({{ value }} as text){%- endmacro -%}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # Deflate reaches 1,032 to 1; pictures are hardly smaller than what they were compressed to.
 MOST_EXPANSION = 200
 SMALL = 1 << 20
+LONGEST_SEGMENT, LONGEST_NAME = 200, 800  # bytes; a key holds more than the name, and ends at 255 and 1,024
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -32,8 +33,10 @@ def refusal(entry: Entry, largest: int) -> str:
         or "\\" in entry.name
         or not entry.name.isprintable()
         or any(not segment or segment.startswith(".") for segment in segments)
+        or len(entry.name.encode()) > LONGEST_NAME
+        or any(len(segment.encode()) > LONGEST_SEGMENT for segment in segments)
     ):
-        return "name: it leads out of the archive, or is none"
+        return "name: it leads out of the archive, is none, or is too long"
     if entry.mode & 0o170000 not in {0, 0o100000}:
         return "a link or a device, not a file"
     if entry.encrypted:

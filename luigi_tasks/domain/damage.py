@@ -13,6 +13,7 @@ PICTURES = "wallpapers/"
 RAW = "raw/"
 ASIDE = "aside/"
 DERIVATIVES = "derivatives/"
+DATASETS = "datasets/"
 PICTURE_KEY = re.compile(r"wallpapers/([A-Za-z0-9]{1,32})\.(jpg|png)")
 RAW_KEY = re.compile(r"raw/.+/[^/]+\.gz")
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
@@ -40,6 +41,9 @@ class Damage(StrEnum):
     raw_object_without_row   a raw object of a settled run that the ledger does not know
     derivative_without_object  a derivative that the ledger says was made has no object
     wrong_derivative         a derivative is not what was made: its length, or (deep) its bytes
+    file_without_object      a stored file of a dataset has no object
+    wrong_file               a dataset's file is not what was stored: its length, or (deep) its bytes
+    file_without_row         an object under datasets/ that no row owns, and no run that may go on
 
     Told by reading every byte (deep):
     unreadable_object        the store does not give the object's bytes
@@ -68,6 +72,9 @@ class Damage(StrEnum):
     RAW_OBJECT_WITHOUT_ROW = "raw_object_without_row"
     DERIVATIVE_WITHOUT_OBJECT = "derivative_without_object"
     WRONG_DERIVATIVE = "wrong_derivative"
+    FILE_WITHOUT_OBJECT = "file_without_object"
+    WRONG_FILE = "wrong_file"
+    FILE_WITHOUT_ROW = "file_without_row"
     UNREADABLE_OBJECT = "unreadable_object"
     WRONG_BYTES = "wrong_bytes"
     WRONG_METADATA_SHA256 = "wrong_metadata_sha256"
@@ -114,6 +121,17 @@ class DerivativeRow:
 
 
 @dataclass(frozen=True)
+class FileRow:
+    """A row of ops.archive_objects. lost: nobody expects the object any more."""
+
+    dataset: str
+    object_key: str
+    sha256: str
+    bytes: int
+    lost: bool
+
+
+@dataclass(frozen=True)
 class Finding:
     """One damage at one key. row, page: what the ledger says there, when it says something."""
 
@@ -154,6 +172,7 @@ class Checked:
     rows: int = 0
     pages: int = 0
     derivatives: int = 0
+    files: int = 0
     bytes_read: int = 0
     unfinished: int = 0
     lost_pages: int = 0

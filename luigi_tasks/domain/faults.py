@@ -30,6 +30,7 @@ EFFECTS = {
         *("register", "giveback", "release"),
     ),
     "derive": ("put", "enter"),
+    "archive": ("put", "enter"),
     "folder": ("sidecar", "object", "remove"),
     "report": ("draw", "rename"),
     "run": ("lock", "open", "enter", "error", "settle", "unlock"),

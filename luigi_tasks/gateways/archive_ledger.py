@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
+# What counted under the names, where other bytes come now; a file that returns to earlier bytes is a version no more.
+SET_ASIDE = """
+insert into ops.archive_versions as v (
+    object_key, dataset, name, run_key, sha256, bytes, crc32, entered_at, replaced_in, lost_at
+)
+select object_key, dataset, name, run_key, sha256, bytes, crc32, entered_at, %(run_key)s, lost_at
+from ops.archive_entries
+where dataset = %(dataset)s and name = %(name)s and outcome = 'stored' and sha256 <> %(sha256)s
+on conflict (object_key) do update set
+    replaced_in = excluded.replaced_in, replaced_at = clock_timestamp(), lost_at = excluded.lost_at
+"""
 ENTER = """
 insert into ops.archive_entries as e (
     dataset, name, folder, run_key, outcome, reason, object_key, sha256, bytes, crc32
@@ -18,7 +29,7 @@ on conflict (dataset, name) do update set
     run_key = excluded.run_key, outcome = excluded.outcome, reason = excluded.reason, object_key = excluded.object_key,
     sha256 = excluded.sha256, bytes = excluded.bytes, crc32 = excluded.crc32, entered_at = clock_timestamp(),
     lost_at = null
-where e.outcome <> 'stored' or e.lost_at is not null
+where e.outcome <> 'stored' or e.lost_at is not null or excluded.outcome = 'stored' and e.sha256 <> excluded.sha256
 """
 FACTS = """
 select p.picture_id, p.object_key, m.*
@@ -84,7 +95,17 @@ def stored(cursor: Cursor, dataset: str, folder: str) -> dict[str, tuple[int, in
 
 
 def enter(cursor: Cursor, run_key: str, dataset: str, folder: str, outcomes: Sequence[FileOutcome]) -> None:
-    """Keep what became of files; a stored one stays as it is."""
+    """Keep what became of files. A stored one stays as it is until other bytes are stored for it; then those count."""
+    cursor.execute(
+        "select name from ops.archive_entries where dataset = %s and name = any(%s) and outcome = 'stored'",
+        (dataset, [o.name for o in outcomes if o.outcome == "stored"]),
+    )
+    known = {name for (name,) in cursor.fetchall()}
+    for o in outcomes:
+        if o.outcome == "stored" and o.name in known:
+            about = {"run_key": run_key, "dataset": dataset, "name": o.name, "sha256": o.sha256, "key": o.object_key}
+            cursor.execute(SET_ASIDE, about)
+            cursor.execute("delete from ops.archive_versions where object_key = %(key)s", about)
     cursor.executemany(
         ENTER,
         [

@@ -82,6 +82,12 @@ on conflict (source_sha256, recipe) do update set
     bytes = excluded.bytes, made_at = clock_timestamp()
 where d.status = 'failed'
 """
+REOPEN = """
+with
+facts as (update ops.image_metadata set attempts = 0 where status = 'unreadable' returning sha256),
+copies as (update ops.derivatives set attempts = 0 where status = 'failed' returning source_sha256)
+select count(*) from (select sha256 from facts union select source_sha256 from copies) as pictures
+"""
 
 
 class WorkList:
@@ -116,6 +122,14 @@ def enter(cursor: Cursor, derived: Derived, library: str) -> None:
         cursor.execute(ENTER_FACTS, (*head, *_values(derived.facts)))
     for made in derived.made:
         cursor.execute(ENTER_MADE, _row(wanted.sha256, made))
+
+
+def reopen(cursor: Cursor) -> int:
+    """Let pictures that could not be read, and derivatives that failed, be tried anew; how many pictures."""
+    cursor.execute(REOPEN)
+    row = cursor.fetchone()
+    assert row, "an aggregate gives one row"
+    return int(row[0])
 
 
 def _row(source_sha256: str, made: Made) -> tuple[object, ...]:

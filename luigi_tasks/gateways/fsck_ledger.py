@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.damage import DerivativeRow, RawPage, StoredRow
+from luigi_tasks.domain.damage import DATASETS, DerivativeRow, FileRow, RawPage, StoredRow
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -57,11 +57,13 @@ order by 1
 
 @dataclass(frozen=True)
 class Claims:
-    """intents: id → key and hash; tombstones: ids and hashes; open_prefixes: raw folders of runs that may go on."""
+    """intents: id → key and hash; tombstones: ids and hashes; open_prefixes: raw folders of runs that may go on;
+    open_datasets: folders of the lake that such runs fill."""
 
     intents: dict[str, tuple[str, str]]
     tombstones: frozenset[str]
     open_prefixes: tuple[str, ...]
+    open_datasets: tuple[str, ...]
 
 
 def freeze_view(cursor: Cursor) -> None:
@@ -90,6 +92,24 @@ def derivative_rows(cursor: Cursor) -> Iterator[DerivativeRow]:
         yield from (DerivativeRow(*row) for row in rows)
 
 
+def file_rows(cursor: Cursor) -> Iterator[FileRow]:
+    """Every file of an archive that was stored, and those that count no more."""
+    cursor.execute(
+        "select dataset, object_key, sha256, bytes, lost_at is not null from ops.archive_objects order by object_key"
+    )
+    while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+        yield from (FileRow(*row) for row in rows)
+
+
+def lose_file(cursor: Cursor, key: str) -> None:
+    """It is not stored any more: the next run that has the archive stores it, if it still counts."""
+    for table in ("archive_entries", "archive_versions"):
+        cursor.execute(
+            f"update ops.{table} set lost_at = clock_timestamp() where object_key = %s and lost_at is null",  # noqa: S608
+            (key,),
+        )
+
+
 def forget_derivative(cursor: Cursor, key: str) -> None:
     """It is not made any more: the next Derive makes it."""
     cursor.execute("delete from ops.derivatives where object_key = %s", (key,))
@@ -102,7 +122,13 @@ def claims(cursor: Cursor) -> Claims:
     cursor.execute("select coalesce(wallhaven_id, sha256) from ops.tombstones where lifted_at is null")
     tombstones = frozenset(name for (name,) in cursor.fetchall())
     cursor.execute(OPEN_PREFIXES)
-    return Claims(intents, tombstones, tuple(prefix for (prefix,) in cursor.fetchall()))
+    prefixes = tuple(prefix for (prefix,) in cursor.fetchall())
+    cursor.execute(
+        "select distinct %s || dataset || '/' from ops.archives inner join ops.runs using (run_key)"
+        " where state <> 'succeeded'",
+        (DATASETS,),
+    )
+    return Claims(intents, tombstones, prefixes, tuple(prefix for (prefix,) in cursor.fetchall()))
 
 
 def lose(cursor: Cursor, wallhaven_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The object store as the pipeline sees it: a small create-only interface, over a folder or an S3 bucket."""
+"""The object store as the pipeline sees it: a small create-only interface, over a folder or a bucket."""
 
 from __future__ import annotations
 
@@ -144,7 +144,14 @@ def move_aside(store: ObjectStore, key: str, to: str) -> None:
 
 
 def open_store(settings: Settings) -> ObjectStore:
-    """The bucket that BUCKET_NAME names, else the folder DRAENEI_HOME/objects. Connects to nothing yet."""
+    """The bucket that BUCKET_NAME names (gs://name: Google's, a bare name: S3), else the folder DRAENEI_HOME/objects.
+
+    Connects to nothing yet. Raises SettingsError, StoreError for credentials that are not there.
+    """
+    if settings.bucket_name and settings.bucket_name.startswith("gs://"):
+        from luigi_tasks.gateways.gcs_store import GcsStore
+
+        return GcsStore(settings, settings.bucket_name.removeprefix("gs://"))
     if settings.bucket_name:
         from luigi_tasks.gateways.s3_store import S3Store
 

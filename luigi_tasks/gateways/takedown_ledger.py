@@ -45,9 +45,9 @@ where r.aside_key is not null and (u.wallhaven_id = any(%(ids)s) or u.sha256 = a
 order by 1
 """
 FILES = """
-select object_key, sha256 from ops.archive_entries where object_key is not null and sha256 = any(%s) order by 1
+select object_key, sha256 from ops.archive_objects where sha256 = any(%s) order by 1
 """
-FORGET_FILES = "update ops.archive_entries set lost_at = coalesce(lost_at, now()) where sha256 = any(%s)"
+FORGET_FILES = "update ops.{} set lost_at = coalesce(lost_at, now()) where sha256 = any(%s)"
 FORGET = """
 update ops.uploads set
     lost_at = case when outcome = 'stored' then coalesce(lost_at, now()) end,
@@ -106,7 +106,8 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
         )
     cursor.execute(FORGET, {"ids": list(about.ids), "hashes": list(about.hashes)})
     cursor.execute("delete from ops.upload_intents where wallhaven_id = any(%s)", (list(about.ids),))
-    cursor.execute(FORGET_FILES, (list(about.hashes),))
+    for table in ("archive_entries", "archive_versions"):
+        cursor.execute(FORGET_FILES.format(table), (list(about.hashes),))
     cursor.execute("delete from ops.image_metadata where sha256 = any(%s)", (list(about.hashes),))
     cursor.execute("delete from ops.derivatives where source_sha256 = any(%s)", (list(about.hashes),))
 

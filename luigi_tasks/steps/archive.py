@@ -1,7 +1,8 @@
 """Runs of a source that comes as one zip: the archive into the raw zone (its tables) and into the lake (its folders).
 
 Nothing is unpacked to disk and no more than one file is in memory. The tables become pages, so that Load, Clean and
-replay know them as any other; a file of a folder becomes an object `datasets/{owner}/{name}/{folder}/…`, put once.
+replay know them as any other; a file of a folder becomes an object `datasets/{owner}/{name}/{folder}/…`, put once. What
+a later version of the dataset changed becomes one more object beside it, and the ledger says which of them counts.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import tenacity
 from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.archive import Entry, refusal
 from luigi_tasks.domain.cleaning import Field
+from luigi_tasks.domain.damage import DATASETS
 from luigi_tasks.domain.envelope import Envelope
 from luigi_tasks.domain.errors import SourceError, SourceUnreachable
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
@@ -36,7 +39,6 @@ from luigi_tasks.sources.contract import Archived
 from luigi_tasks.steps.access import access
 from luigi_tasks.steps.decoding import sniff
 
-LAKE = "datasets/"
 FILES_AT_ONCE = 100
 FACTS_AT_ONCE = 50_000
 COLUMNS = {
@@ -98,8 +100,10 @@ def store_folder(
         counts["known"] = len(entries) - len(todo)
         for some in _chunks(iter(todo)):
             outcomes = [keeper.keep(archive, entry) for entry in some]
+            crash_point("archive.enter.before")
             with postgres.transaction(settings) as cursor:
                 archive_ledger.enter(cursor, run.key, run.query.text, folder, outcomes)
+            crash_point("archive.enter.after")
             counts.update(outcome.outcome for outcome in outcomes)
             progress.update(sum(counts.values()), len(entries))
     return {"files": len(entries), **counts}
@@ -143,19 +147,29 @@ class Keeper:
             body = archive.read(entry)
         except CorruptEntry as problem:
             return FileOutcome(name, "corrupt", entry.size, entry.crc32, str(problem))
-        sha256, key = hashlib.sha256(body).hexdigest(), f"{LAKE}{self._opened.dataset}/{name}"
+        sha256, key = hashlib.sha256(body).hexdigest(), f"{DATASETS}{self._opened.dataset}/{name}"
         if sha256 in self._buried:
             return FileOutcome(name, "refused", entry.size, entry.crc32, "taken down")
-        put = self._store.put_if_absent(
-            key,
-            body,
-            content_type=sniff(body) or "application/octet-stream",
-            sha256=sha256,
-            metadata={"sha256": sha256, "run-key": self._run.key, "archive-sha256": self._opened.sha256},
-        )
-        if put.sha256 != sha256:
-            return FileOutcome(name, "conflict", entry.size, entry.crc32, "other bytes are under the key")
-        return FileOutcome(name, "stored", entry.size, entry.crc32, "", key, sha256)
+        for place in (key, key_of_version(key, sha256)):
+            crash_point("archive.put.before")
+            put = self._store.put_if_absent(
+                place,
+                body,
+                content_type=sniff(body) or "application/octet-stream",
+                sha256=sha256,
+                metadata={"sha256": sha256, "run-key": self._run.key, "archive-sha256": self._opened.sha256},
+            )
+            crash_point("archive.put.after")
+            if put.sha256 == sha256:
+                return FileOutcome(name, "stored", entry.size, entry.crc32, "", place, sha256)
+        return FileOutcome(name, "conflict", entry.size, entry.crc32, "other bytes are under both its keys")
+
+
+def key_of_version(key: str, sha256: str) -> str:
+    """Where bytes go whose key an earlier version of the dataset has: a/b.jpg → a/b~0123456789abcdef.jpg."""
+    folder, slash, name = key.rpartition("/")
+    stem, dot, extension = name.partition(".")
+    return f"{folder}{slash}{stem}~{sha256[:16]}{dot}{extension}"
 
 
 def _downloaded(settings: Settings, run: Run, progress: Progress) -> Path:

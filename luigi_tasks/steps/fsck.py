@@ -15,6 +15,7 @@ from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.fsck_derivatives import DerivativeCheck
+from luigi_tasks.steps.fsck_files import FileCheck
 from luigi_tasks.steps.fsck_pictures import PictureCheck
 from luigi_tasks.steps.fsck_raw import RawCheck
 from luigi_tasks.steps.rehash import Reader
@@ -33,19 +34,24 @@ def fsck(settings: Settings, store: ObjectStore, part: Part, *, deep: bool, prog
         pictures = PictureCheck(store, part, heads, claims, checked)
         raw = RawCheck(store, part, heads, claims, checked)
         derivatives = DerivativeCheck(store, part, heads, checked)
+        files = FileCheck(store, part, heads, claims, checked)
         for row in fsck_ledger.stored_rows(cursor):
             pictures.take(row)
         for page in fsck_ledger.raw_pages(cursor):
             raw.take(page)
         for derivative in fsck_ledger.derivative_rows(cursor):
             derivatives.take(derivative)
+        for file in fsck_ledger.file_rows(cursor):
+            files.take(file)
     pictures.judge()
     raw.judge()
+    files.judge()
     if deep:
         reader = Reader(settings, store, checked, progress)
         reader.read(pictures.to_read(), pictures.judge_bytes)
         reader.read(raw.to_read(), raw.judge_bytes)
         reader.read(derivatives.to_read(), derivatives.judge_bytes)
+        reader.read(files.to_read(), files.judge_bytes)
     checked.findings.sort(key=lambda finding: (finding.key, finding.damage))
     return checked
 

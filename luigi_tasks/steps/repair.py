@@ -22,14 +22,21 @@ from luigi_tasks.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-GIVES_UP = frozenset({Damage.ROW_WITHOUT_OBJECT, Damage.UNKNOWN_WALLPAPER, Damage.RAW_PAGE_WITHOUT_OBJECT})
+GIVES_UP = frozenset(
+    {
+        Damage.ROW_WITHOUT_OBJECT,
+        Damage.UNKNOWN_WALLPAPER,
+        Damage.RAW_PAGE_WITHOUT_OBJECT,
+        Damage.FILE_WITHOUT_OBJECT,
+    }
+)
 Refetch = Callable[[RawPage], tuple[bool, str]]
 FEW = 20  # so few rows may all be damaged without a wrong bucket being the likelier reason
 
 
 def refuse_mass_repair(checked: Checked) -> None:
     """Raise StoreError when most of what the database knows is missing: then the bucket is the wrong one, or empty."""
-    known = checked.rows + checked.pages
+    known = checked.rows + checked.pages + checked.files
     missing = sum(finding.damage in GIVES_UP for finding in checked.findings)
     if known >= FEW and missing * 2 > known:
         raise StoreError(
@@ -171,6 +178,14 @@ class Repairer:
             fsck_ledger.forget_derivative(cursor, finding.key)
         return "mended", f"the next Collect makes it{aside}"
 
+    def _file(self, finding: Finding) -> tuple[str, str]:
+        aside = self._move(finding, "mended")
+        with postgres.transaction(self._settings) as cursor:
+            crash_point("repair.lose.before")
+            fsck_ledger.lose_file(cursor, finding.key)
+        crash_point("repair.lose.after")
+        return "mended", f"a Collect of its dataset stores what its archive has{aside}"
+
     def _buried_row(self, finding: Finding) -> tuple[str, str]:
         assert finding.row, "this damage is a row's"
         self._lose(finding.row)
@@ -229,6 +244,9 @@ class Repairer:
         Damage.RAW_OBJECT_WITHOUT_ROW: _orphan,
         Damage.DERIVATIVE_WITHOUT_OBJECT: _derivative,
         Damage.WRONG_DERIVATIVE: _derivative,
+        Damage.FILE_WITHOUT_OBJECT: _file,
+        Damage.WRONG_FILE: _file,
+        Damage.FILE_WITHOUT_ROW: _orphan,
         Damage.RAW_BODY_MISMATCH: _raw,
         Damage.RAW_ENVELOPE_MISMATCH: _raw,
     }

@@ -98,7 +98,8 @@ def _left(checked: Checked, repairs: list[Repair], mend: bool) -> int:
 
 def _say(checked: Checked, repairs: list[Repair], facts: dict[str, object], as_json: bool, command: str) -> None:
     numbers = {
-        name: getattr(checked, name) for name in ("objects", "rows", "pages", "bytes_read", "unfinished", "lost_pages")
+        name: getattr(checked, name)
+        for name in ("objects", "rows", "pages", "files", "bytes_read", "unfinished", "lost_pages")
     }
     following = _next(checked, repairs, command)
     if as_json:
@@ -124,7 +125,8 @@ def _summary(checked: Checked, facts: dict[str, object]) -> list[str]:
     share = "" if facts["part"] == "1/1" else f" part {facts['part']}"
     counts = ", ".join(f"{name} {number}" for name, number in checked.counts().items())
     lines = [
-        f"looked at {checked.rows} pictures, {checked.pages} raw pages, {checked.objects} objects{read} in {took}"
+        f"looked at {checked.rows} pictures, {checked.pages} raw pages, {checked.files} files of datasets,"
+        f" {checked.objects} objects{read} in {took}"
         f" ({facts['mode']}{share})",
         f"damage    {counts or 'none'}",
     ]

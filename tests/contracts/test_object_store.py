@@ -1,4 +1,4 @@
-"""What every object store promises, held against the folder and against an S3 API."""
+"""What every object store promises, held against the folder, an S3 API and Google's JSON API."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, Put, StoreUnavailable, open_store
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from tests.gcs_double import gcs_double
 from tests.s3_double import Server, s3_double
 
 BODY = os.urandom(100_000)
@@ -99,12 +100,24 @@ def double() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["folder", "s3", "double"])
+@pytest.fixture(params=[s3_double, gcs_double])
+def either_double(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with request.param() as server:
+        yield server
+
+
+@pytest.fixture
+def google() -> Iterator[Server]:
+    with gcs_double() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3", "double", "google"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
         return FolderStore(tmp_path / "objects")
-    if request.param == "double":
-        server: Server = request.getfixturevalue("double")
+    if request.param in {"double", "google"}:
+        server: Server = request.getfixturevalue(request.param)
         return server.store()
     found: Bucket = request.getfixturevalue("bucket")
     return found.store
@@ -198,24 +211,24 @@ def test_a_usable_store_passes_its_check_and_nothing_stays(store: ObjectStore) -
 
 
 def test_the_address_names_the_object(store: ObjectStore) -> None:
-    assert store.uri(KEY).startswith(("file:///", "s3://"))
+    assert store.uri(KEY).startswith(("file:///", "s3://", "gs://"))
     assert store.uri(KEY).endswith(KEY)
 
 
-# the strict double: faults on demand
+# the strict doubles: faults on demand
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "after_500"])
-def test_a_put_that_was_committed_and_not_confirmed_is_ours_and_there_once(double: Server, kind: str) -> None:
-    double.state.fault(kind)
-    assert put(double.store()) == Put(created=False, sha256=sha256(BODY))
-    assert double.state.puts() == {KEY: 1}
+def test_a_put_that_was_committed_and_not_confirmed_is_ours_and_there_once(either_double: Server, kind: str) -> None:
+    either_double.state.fault(kind)
+    assert put(either_double.store()) == Put(created=False, sha256=sha256(BODY))
+    assert either_double.state.puts() == {KEY: 1}
 
 
-def test_a_body_cut_short_is_unavailable_and_never_taken_for_the_object(double: Server) -> None:
-    store = double.store()
+def test_a_body_cut_short_is_unavailable_and_never_taken_for_the_object(either_double: Server) -> None:
+    store = either_double.store()
     put(store)
-    double.state.fault("truncated", "GET", times=9)
+    either_double.state.fault("truncated", "GET", times=9)
     with pytest.raises(StoreUnavailable):
         store.get(KEY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from luigi_tasks.domain.damage import Damage
@@ -157,6 +158,42 @@ def plant_wrong_derivative(c: Collection) -> str:
     return key
 
 
+def plant_file(c: Collection, name: str) -> str:
+    """A file of a dataset that was stored by a run that succeeded."""
+    key, body = f"datasets/owner/name/images/{name}", name.encode()
+    c.write(key, body, "image/jpeg")
+    c.warehouse.rows(
+        "insert into ops.archive_entries (dataset, name, folder, run_key, outcome, object_key, sha256, bytes, crc32)"
+        " select 'owner/name', %s, 'images', run_key, 'stored', %s, %s, %s, 1 from ops.runs limit 1",
+        *(f"images/{name}", key, hashlib.sha256(body).hexdigest(), len(body)),
+    )
+    return key
+
+
+def plant_file_without_object(c: Collection) -> str:
+    key = plant_file(c, "1.jpg")
+    c.store.remove(key)
+    return key
+
+
+def plant_short_file(c: Collection) -> str:
+    key = plant_file(c, "2.jpg")
+    c.write(key, b"", "image/jpeg")
+    return key
+
+
+def plant_file_without_row(c: Collection) -> str:
+    c.write("datasets/owner/name/images/3.jpg", b"a stranger's", "image/jpeg")
+    return "datasets/owner/name/images/3.jpg"
+
+
+def plant_taken_down_file(c: Collection) -> str:
+    key = plant_file(c, "4.jpg")
+    c.warehouse.rows("update ops.archive_entries set lost_at = now()")
+    c.warehouse.rows("insert into ops.tombstones (sha256, reason) select sha256, 'asked' from ops.archive_entries")
+    return key
+
+
 DEEP = {Damage.WRONG_BYTES, Damage.WRONG_METADATA_SHA256, Damage.WRONG_CONTENT_TYPE, Damage.UNREADABLE_OBJECT}
 DEEP |= {Damage.RAW_BODY_MISMATCH, Damage.RAW_ENVELOPE_MISMATCH}
 PLANTS: dict[Plant, tuple[Damage, str]] = {
@@ -181,6 +218,10 @@ PLANTS: dict[Plant, tuple[Damage, str]] = {
     plant_empty_raw_object: (Damage.EMPTY_OBJECT, "given up"),
     plant_derivative_without_object: (Damage.DERIVATIVE_WITHOUT_OBJECT, "mended"),
     plant_wrong_derivative: (Damage.WRONG_DERIVATIVE, "mended"),
+    plant_file_without_object: (Damage.FILE_WITHOUT_OBJECT, "mended"),
+    plant_short_file: (Damage.WRONG_FILE, "mended"),
+    plant_file_without_row: (Damage.FILE_WITHOUT_ROW, "moved aside"),
+    plant_taken_down_file: (Damage.TOMBSTONED_OBJECT, "left"),
     plant_raw_body_mismatch: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_garbage: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_envelope_mismatch: (Damage.RAW_ENVELOPE_MISMATCH, "given up"),

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +16,15 @@ from typing import Any
 
 import pytest
 
+from luigi_tasks.domain.damage import Part
 from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Query, Run
-from luigi_tasks.gateways import parquet, postgres, run_ledger
+from luigi_tasks.gateways import derivative_ledger, parquet, postgres, run_ledger
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
 from luigi_tasks.steps import archive, clean, derive, load, model, takedown
+from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
 from twin import kaggle as site
 
@@ -179,19 +186,133 @@ def test_a_killed_upload_goes_on(dataset: Dataset) -> None:
     assert len(list(dataset.store.list("datasets/"))) == PRODUCTS
 
 
-def test_a_newer_version_adds_and_overwrites_nothing(dataset: Dataset) -> None:
+PROGRAM = """
+    import sys
+    from luigi_tasks.domain.progress import Silent
+    from luigi_tasks.domain.run import Query, Run
+    from luigi_tasks.gateways.objects import open_store
+    from luigi_tasks.settings import load
+    from luigi_tasks.steps import archive, derive
+    own, (step, dataset, run_id) = load(), sys.argv[1:]
+    if step == "StoreFolder":
+        archive.store_folder(own, Run(Query.of("kaggle", dataset, {}), run_id), "images", open_store(own), Silent())
+    else:
+        derive.derive(own, "kaggle", open_store(own), Silent())
+"""
+
+
+def killed(dataset: Dataset, run: Run, step: str, point: str) -> None:
+    """A process that does the step and kills itself, as kill -9 would, where the point says."""
+    own = {
+        "DRAENEI_HOME": str(dataset.warehouse.home),
+        "KAGGLE_DERIVATIVES": "greyscale",
+        "DRAENEI_FAULT": f"{point}:kill",
+    }
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), step, DATASET, run.run_id]
+    done = subprocess.run(
+        command,
+        env=os.environ | dataset.warehouse.environ | own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_after_kill_9_of_store_folder_and_of_derive_the_same_run_completes(dataset: Dataset) -> None:
+    originals = pictures(dataset.path.read_bytes())
+    run = dataset.run()
+    dataset.fetch(run)
+    for point, there in (("archive.put.before:3", 2), ("archive.put.after:9", 9), ("archive.enter.before:1", PRODUCTS)):
+        killed(dataset, run, "StoreFolder", point)
+        assert len(list(dataset.store.list("datasets/"))) == there
+        assert dataset.warehouse.rows("select * from ops.archive_entries") == []
+    assert dataset.keep(run) == {"files": PRODUCTS, "stored": PRODUCTS, "known": 0}
+    stored = {key: body for key, body in dataset.objects().items() if key.startswith("datasets/")}
+    assert stored == {f"datasets/{DATASET}/{name}": body for name, body in originals.items()}
+    for point in ("derive.put.after:5", "derive.enter.before:1"):
+        killed(dataset, run, "Derive", point)
+        assert dataset.warehouse.rows("select * from ops.derivatives") == []
+    put = {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")}
+    assert len(put) == PRODUCTS - 1, "all but the unreadable one"
+    told = derive.derive(dataset.settings, "kaggle", dataset.store, Silent())
+    assert (told["made"], told["failed"]) == (PRODUCTS - 1, 1)
+    assert {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")} == put
+    made = dataset.warehouse.rows("select object_key, sha256 from ops.derivatives where status = 'made'")
+    assert dict(made) == {key: sha256(body) for key, body in put.items()}
+
+
+def test_what_was_given_up_is_tried_again_when_asked(dataset: Dataset) -> None:
+    own = dataset.settings = dataset.warehouse.settings(kaggle_derivatives="greyscale", upload_max_attempts=1)
     run = dataset.run()
     dataset.fetch(run)
     dataset.keep(run)
-    before = dataset.objects()
-    name = f"images/{site.FIRST_ID}.jpg"
-    body = changed(site.archive(PRODUCTS), **{name: b"another picture", "images/new.jpg": b"new"})
-    dataset.path.write_bytes(body)
-    later = dataset.run()
-    dataset.fetch(later)
-    assert dataset.keep(later) == {"files": PRODUCTS + 1, "stored": 1, "known": PRODUCTS - 1, "conflict": 1}
-    assert dataset.store.get(f"datasets/{DATASET}/{name}") == before[f"datasets/{DATASET}/{name}"]
-    assert dataset.store.get(f"datasets/{DATASET}/images/new.jpg") == b"new"
+    assert derive.derive(own, "kaggle", dataset.store, Silent())["failed"] == 1
+    assert derive.derive(own, "kaggle", dataset.store, Silent())["pictures"] == 0, "given up"
+    with postgres.transaction(own) as cursor:
+        assert derivative_ledger.reopen(cursor) == 1
+    again = derive.derive(own, "kaggle", dataset.store, Silent())
+    assert (again["pictures"], again["failed"]) == (1, 1)
+    assert derive.derive(own, "kaggle", dataset.store, Silent())["pictures"] == 0
+
+
+COUNTING = "select sha256 from ops.archive_entries where name = %s and outcome = 'stored' and lost_at is null"
+EARLIER = "select sha256 from ops.archive_versions where name = %s"
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def test_a_changed_file_is_a_new_object_and_the_ledger_says_which_counts(dataset: Dataset) -> None:
+    run, rows = dataset.run(), dataset.warehouse.rows
+    dataset.fetch(run)
+    dataset.keep(run)
+    before, name = dataset.objects(), f"images/{site.FIRST_ID}.jpg"
+    key, first, second = f"datasets/{DATASET}/{name}", sha256(pictures(dataset.path.read_bytes())[name]), sha256(b"2nd")
+    original = dataset.path.read_bytes()
+    newer = changed(original, **{name: b"2nd", "images/new.jpg": b"new"})
+
+    def collect(body: bytes) -> dict[str, object]:
+        dataset.path.write_bytes(body)
+        later = dataset.run()
+        dataset.fetch(later)
+        return dataset.keep(later)
+
+    assert collect(newer) == {"files": PRODUCTS + 1, "stored": 2, "known": PRODUCTS - 1}
+    assert (rows(COUNTING, name), rows(EARLIER, name)) == ([(second,)], [(first,)])
+    assert dataset.store.get(key) == before[key]
+    assert dataset.store.get(archive.key_of_version(key, second)) == b"2nd"
+    assert rows("select object_key from ops.pictures where picture_id = %s", f"{DATASET}/{name}") == [
+        (archive.key_of_version(key, second),)
+    ]
+    assert collect(newer) == {"files": PRODUCTS + 1, "stored": 0, "known": PRODUCTS + 1}
+    assert collect(original)["stored"] == 1
+    assert (rows(COUNTING, name), rows(EARLIER, name)) == ([(first,)], [(second,)])
+    assert collect(newer)["stored"] == 1
+    assert (rows(COUNTING, name), rows(EARLIER, name)) == ([(second,)], [(first,)])
+    assert {key: dataset.objects()[key] for key in before} == before
+    assert len(list(dataset.store.list("datasets/"))) == PRODUCTS + 2
+    rows("update ops.runs set state = 'succeeded', finished_at = now()")
+    checked = fsck(dataset.settings, dataset.store, Part(), deep=True, progress=Silent())
+    assert (checked.findings, checked.files, checked.unfinished) == ([], PRODUCTS + 2, 0)
+    plan = takedown.plan(dataset.settings, dataset.store, first)
+    takedown.take_down(dataset.settings, dataset.store, plan, "asked")
+    assert dataset.store.head(key) is None, "an earlier version is taken down too"
+    assert rows(EARLIER + " and lost_at is null", name) == []
+    assert fsck(dataset.settings, dataset.store, Part(), deep=True, progress=Silent()).findings == []
+
+
+def test_a_stranger_under_both_keys_is_a_conflict_until_he_is_gone(dataset: Dataset) -> None:
+    run = dataset.run()
+    dataset.fetch(run)
+    name, body = sorted(pictures(dataset.path.read_bytes()).items())[0]
+    for key in (place := f"datasets/{DATASET}/{name}", archive.key_of_version(place, sha256(body))):
+        dataset.store.put_if_absent(key, b"x", content_type="", sha256=sha256(b"x"), metadata={})
+    assert dataset.keep(run) == {"files": PRODUCTS, "stored": PRODUCTS - 1, "known": 0, "conflict": 1}
+    dataset.store.remove(place)
+    assert dataset.keep(run) == {"files": PRODUCTS, "stored": 1, "known": PRODUCTS - 1}
 
 
 def test_bad_files_are_outcomes_and_nothing_leads_out(dataset: Dataset) -> None:

@@ -1,6 +1,6 @@
 {{
     config(
-        materialized='incremental',
+        materialized='table' if target.type == 'bigquery' else 'incremental',
         incremental_strategy='delete+insert',
         unique_key=['record_key', 'observation_key'],
         indexes=[

@@ -5,18 +5,23 @@ with
 files as (
     select
         *,
-        substring(name from '[^/]*$') as filename
+        {{ last_segment('name') }} as filename
     from {{ source('ops', 'archive_entries') }}
 ),
 
-links as (
-    select distinct on (record_key)
-        split_part(record_key, '/images/', 1) as dataset,
+link_versions as (
+    select
+        {{ text_before('record_key', '/images/') }} as dataset,
         record_id as filename,
-        nullif(payload ->> 'link', 'undefined') as link
+        nullif({{ json_field('payload', 'link') }}, 'undefined') as link,
+        row_number() over (partition by record_key order by observation_key desc) as age
     from {{ ref('int_kaggle__versions') }}
     where entity = 'images'
-    order by record_key asc, observation_key desc
+),
+
+links as (
+    select * from link_versions
+    where age = 1
 ),
 
 final as (
@@ -25,7 +30,7 @@ final as (
         files.name,
         files.folder,
         files.filename,
-        case when files.filename ~ '^[0-9]{1,18}[.]' then split_part(files.filename, '.', 1)::bigint end as product_id,
+        {{ number_of_file('files.filename') }} as product_id,
         files.outcome,
         files.reason,
         files.object_key,
@@ -37,13 +42,13 @@ final as (
         metadata.mode,
         metadata.width,
         metadata.height,
-        round(metadata.width::numeric / metadata.height, 3) as aspect_ratio,
+        round(cast(metadata.width as numeric) / metadata.height, 3) as aspect_ratio,
         metadata.brightness,
         metadata.entropy,
-        metadata.colours #>> '{0,hex}' as dominant_colour,
+        {{ first_colour('metadata.colours') }} as dominant_colour,
         metadata.colours,
         metadata.exif,
-        metadata.exif <> '{}' as has_exif,
+        {{ json_holds_something('metadata.exif') }} as has_exif,
         metadata.dhash,
         metadata.phash,
         links.link,

@@ -10,7 +10,7 @@ measured as (
             when aspect_ratio > 1.05 then 'landscape'
             else 'square'
         end as shape,
-        least(floor(brightness * 10), 9)::integer as tenth
+        cast(least(floor(brightness * 10), 9) as integer) as tenth
     from {{ ref('kaggle_images') }}
     where status = 'measured'
 ),
@@ -19,9 +19,9 @@ final as (
     select
         dataset,
         'size' as dimension,
-        width || 'x' || height as value,
+        {{ as_text('width') }} || 'x' || {{ as_text('height') }} as value,
         count(*) as pictures,
-        sum(bytes)::bigint as bytes
+        cast(sum(bytes) as bigint) as bytes
     from measured
     group by dataset, width, height
     union all
@@ -30,7 +30,7 @@ final as (
         'shape' as dimension,
         shape as value,
         count(*) as pictures,
-        sum(bytes)::bigint as bytes
+        cast(sum(bytes) as bigint) as bytes
     from measured
     group by dataset, shape
     union all
@@ -39,16 +39,16 @@ final as (
         'mode' as dimension,
         mode as value,
         count(*) as pictures,
-        sum(bytes)::bigint as bytes
+        cast(sum(bytes) as bigint) as bytes
     from measured
     group by dataset, mode
     union all
     select
         dataset,
         'brightness' as dimension,
-        '0.' || tenth as value,
+        '0.' || {{ as_text('tenth') }} as value,
         count(*) as pictures,
-        sum(bytes)::bigint as bytes
+        cast(sum(bytes) as bigint) as bytes
     from measured
     group by dataset, tenth
 )

@@ -8,25 +8,21 @@ products as (
 ),
 
 qualities as (
-    select
-        products.dataset,
-        products.product_id,
-        products.picture_status,
-        products.brightness,
-        qualities.dimension,
-        coalesce(qualities.value, 'unknown') as value
-    from products
-    cross join lateral (
-        values
-        ('gender', products.gender),
-        ('master_category', products.master_category),
-        ('sub_category', products.sub_category),
-        ('article_type', products.article_type),
-        ('base_colour', products.base_colour),
-        ('season', products.season),
-        ('season_year', products.season_year::text),
-        ('usage', products.usage)
-    ) as qualities (dimension, value)
+    {%- for quality in [
+        'gender', 'master_category', 'sub_category', 'article_type', 'base_colour', 'season', 'season_year', 'usage'
+    ] %}
+        {%- if not loop.first %}
+            union all
+        {%- endif %}
+        select
+            dataset,
+            product_id,
+            picture_status,
+            brightness,
+            '{{ quality }}' as dimension,
+            coalesce({{ as_text(quality) }}, 'unknown') as value
+        from products
+    {%- endfor %}
 ),
 
 final as (
@@ -35,8 +31,8 @@ final as (
         dimension,
         value,
         count(distinct product_id) as products,
-        count(*) filter (where picture_status = 'measured') as pictures,
-        round(avg(brightness)::numeric, 4) as mean_brightness
+        sum(case when picture_status = 'measured' then 1 else 0 end) as pictures,
+        round(cast(avg(brightness) as numeric), 4) as mean_brightness
     from qualities
     group by dataset, dimension, value
 )

@@ -1,6 +1,6 @@
 {{
     config(
-        materialized='incremental',
+        materialized='table' if target.type == 'bigquery' else 'incremental',
         incremental_strategy='delete+insert',
         unique_key=['dataset', 'id'],
         indexes=[{'columns': ['dataset', 'id'], 'unique': true}],
@@ -16,17 +16,17 @@ standing as (
 
 final as (
     select
-        split_part(record_key, '/styles/', 1) as dataset,
-        record_id::bigint as id,
-        payload ->> 'gender' as gender,
-        payload ->> 'masterCategory' as master_category,
-        payload ->> 'subCategory' as sub_category,
-        payload ->> 'articleType' as article_type,
-        payload ->> 'baseColour' as base_colour,
-        payload ->> 'season' as season,
+        {{ text_before('record_key', '/styles/') }} as dataset,
+        cast(record_id as bigint) as id,
+        {{ json_field('payload', 'gender') }} as gender,
+        {{ json_field('payload', 'masterCategory') }} as master_category,
+        {{ json_field('payload', 'subCategory') }} as sub_category,
+        {{ json_field('payload', 'articleType') }} as article_type,
+        {{ json_field('payload', 'baseColour') }} as base_colour,
+        {{ json_field('payload', 'season') }} as season,
         {{ json_integer('payload', 'year') }} as season_year,
-        payload ->> 'usage' as usage,
-        payload ->> 'productDisplayName' as display_name,
+        {{ json_field('payload', 'usage') }} as usage,
+        {{ json_field('payload', 'productDisplayName') }} as display_name,
         {{ provenance_columns() }}
     from standing
 )
