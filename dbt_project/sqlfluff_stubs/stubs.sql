@@ -32,3 +32,13 @@
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
+{%- macro in_claimed_pictures(column='wallhaven_id') -%}{{ column }} = 'x'{%- endmacro -%}
+{%- macro judged_pairs() -%}select 1 as wallhaven_id_a{%- endmacro -%}
+{%- macro hamming(one, other) -%}{{ one }} - {{ other }}{%- endmacro -%}
+{%- macro near_bits() -%}4{%- endmacro -%}
+{%- macro agreeing_bits() -%}10{%- endmacro -%}
+{%- macro near_colour() -%}22{%- endmacro -%}
+{%- macro plain_entropy() -%}3{%- endmacro -%}
+{%- macro bands_of(dhash, phash) -%}{{ dhash }}, {{ phash }}{%- endmacro -%}
+{%- macro mean_colour(colours) -%}{{ colours }}{%- endmacro -%}
+{%- macro parted_components() -%}parted as (select wallhaven_id, 1 as part from components){%- endmacro -%}

@@ -1,7 +1,7 @@
 """Who may do what in the warehouse: three group roles, each with exactly what its work needs.
 
 draenei_loader       adds to raw, keeps ops, reads what dbt made
-draenei_transformer  what dbt is: owns the models, reads the sources that the project declares, writes its two ledgers
+draenei_transformer  what dbt is: owns the models, reads the sources that the project declares, writes its three ledgers
 draenei_reader       reads the marts and the views for programs, nothing else; draenei_restricted is for its owner alone
 """
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 LOADER, TRANSFORMER, READER = ROLES = ("draenei_loader", "draenei_transformer", "draenei_reader")
 SHOWN = "draenei_content"
 SCHEMAS = ("draenei_staging", "draenei_intermediate", "draenei_restricted", SHOWN)
-LEDGERS = {"ops.applied_batches": "insert, delete", "ops.uploads": "update (modelled_in)"}
+LEDGERS = {
+    "ops.applied_batches": "insert, delete",
+    "ops.picture_changes": "insert, update (claimed_in), delete",
+    "ops.uploads": "update (modelled_in)",
+}
 MEMBER = "select coalesce(bool_and(pg_has_role(to_regrole(name), 'member')), false) from unnest(%s) as name"
 NOT_HANDED_OVER = """
 select format('alter %%s %%s owner to draenei_transformer',
