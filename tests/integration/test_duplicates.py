@@ -77,7 +77,7 @@ def near(pictures: Sequence[Stored]) -> set[tuple[str, str]]:
 
 
 def planted(number: int, chance: random.Random, name: str) -> list[Stored]:
-    """Random pictures; a quarter are another's copy with up to 7 and up to 13 bits flipped in one kind and the other."""
+    """Random pictures; a quarter are another's copy with up to 7 and up to 13 bits flipped in the two kinds."""
     made: list[Stored] = []
     for index in range(number):
         pair = hashes(chance)

@@ -53,7 +53,7 @@ reached (root, wallhaven_id) as (
 
 components as (
     select
-        wallhaven_id,
+        wallhaven_id collate "C" as wallhaven_id,
         min(root collate "C") as component
     from reached
     group by wallhaven_id
@@ -63,7 +63,7 @@ components as (
 
 clustered as (
     select
-        components.wallhaven_id collate "C" as wallhaven_id,
+        components.wallhaven_id,
         components.component,
         coalesce(parted.part, 0) as part
     from components
