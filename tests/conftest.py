@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -121,7 +122,14 @@ def warehouse(
     """A fresh migrated database, dropped after the test."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     dbname = f"test_{worker}_{re.sub(r'[^a-z0-9]+', '_', request.node.name.lower())[:40]}"
-    _administer(postgres_server, f'drop database if exists "{dbname}" with (force)')
-    _administer(postgres_server, f'create database "{dbname}" template {TEMPLATE} strategy file_copy')
-    yield Warehouse(postgres_server, dbname, tmp_path / "home")
-    _administer(postgres_server, f'drop database if exists "{dbname}" with (force)')
+    with database(postgres_server, dbname):
+        yield Warehouse(postgres_server, dbname, tmp_path / "home")
+
+
+@contextlib.contextmanager
+def database(server: embedded_postgres.Server, dbname: str) -> Iterator[str]:
+    """A fresh migrated database of that name, dropped at the end."""
+    _administer(server, f'drop database if exists "{dbname}" with (force)')
+    _administer(server, f'create database "{dbname}" template {TEMPLATE} strategy file_copy')
+    yield dbname
+    _administer(server, f'drop database if exists "{dbname}" with (force)')

@@ -55,3 +55,13 @@
 {%- macro first_colour(colours) -%}lower({{ colours }}){%- endmacro -%}
 {%- macro json_holds_something(document) -%}{{ document }} is not null{%- endmacro -%}
 {%- macro as_text(value) -%}cast({{ value }} as text){%- endmacro -%}
+{%- macro in_claimed_pictures(column='wallhaven_id') -%}{{ column }} = 'x'{%- endmacro -%}
+{%- macro judged_pairs() -%}select 1 as wallhaven_id_a{%- endmacro -%}
+{%- macro hamming(one, other) -%}{{ one }} - {{ other }}{%- endmacro -%}
+{%- macro near_bits() -%}4{%- endmacro -%}
+{%- macro agreeing_bits() -%}10{%- endmacro -%}
+{%- macro near_colour() -%}22{%- endmacro -%}
+{%- macro plain_entropy() -%}3{%- endmacro -%}
+{%- macro bands_of(dhash, phash) -%}{{ dhash }}, {{ phash }}{%- endmacro -%}
+{%- macro mean_colour(colours) -%}{{ colours }}{%- endmacro -%}
+{%- macro parted_components() -%}parted as (select wallhaven_id, 1 as part from components){%- endmacro -%}

@@ -20,7 +20,10 @@ def selection(source: str) -> tuple[str, ...]:
     fails holds nobody up.
     """
     if source == "wallhaven":
-        return ("path:models/*/*.sql", "path:models/*/wallhaven", "path:tests/*.sql")
+        return (
+            *("path:models/*/*.sql", "path:models/*/wallhaven", "path:models/*/duplicates"),
+            *("path:seeds", "path:tests/*.sql"),
+        )
     return (f"path:models/*/{source}", f"path:tests/{source}", "run_audit")
 
 

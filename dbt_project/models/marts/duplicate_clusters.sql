@@ -1,0 +1,93 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        indexes=[{'columns': ['wallhaven_id'], 'unique': true}, {'columns': ['cluster_id']}],
+        pre_hook=[
+            "{{ claim_pictures(after='duplicate_pairs') }}",
+            "{{ claim_touched_clusters() }}",
+            "{{ forget_pictures() }}",
+        ],
+        post_hook="{{ done_with_pictures() }}",
+    )
+}}
+
+-- Touched clusters are claimed whole, so no edge leads out of what is read here.
+
+with recursive
+
+pairs as (
+    select * from {{ ref('duplicate_pairs') }}
+    where {{ in_claimed_pictures('wallhaven_id_a') }}
+),
+
+edges as (
+    select
+        wallhaven_id_a as one,
+        wallhaven_id_b as other
+    from pairs
+    where verdict is distinct from 'different'
+    union all
+    select
+        wallhaven_id_b as one,
+        wallhaven_id_a as other
+    from pairs
+    where verdict is distinct from 'different'
+),
+
+-- From each picture that has no neighbour before it: every component holds one, most hold one only.
+reached (root, wallhaven_id) as (
+    select
+        one as root,
+        one as wallhaven_id
+    from edges
+    group by one
+    having min(other collate "C") > one collate "C"
+    union
+    select
+        reached.root,
+        edges.other as wallhaven_id
+    from reached
+    inner join edges on reached.wallhaven_id = edges.one
+),
+
+components as (
+    select
+        wallhaven_id collate "C" as wallhaven_id,
+        min(root collate "C") as component
+    from reached
+    group by wallhaven_id
+),
+
+{{ parted_components() }},
+
+clustered as (
+    select
+        components.wallhaven_id,
+        components.component,
+        coalesce(parted.part, 0) as part
+    from components
+    left join parted on components.wallhaven_id = parted.wallhaven_id
+),
+
+final as (
+    select
+        clustered.wallhaven_id,
+        min(clustered.wallhaven_id) over cluster_of as cluster_id,
+        row_number() over (
+            partition by clustered.component, clustered.part
+            order by
+                pictures.pixels desc nulls last, pictures.uploaded_at asc nulls last, clustered.wallhaven_id asc
+        ) = 1 as is_canonical,
+        count(*) over cluster_of as members
+    from clustered
+    inner join {{ ref('int_picture_hashes') }} as pictures on clustered.wallhaven_id = pictures.wallhaven_id
+    window cluster_of as (partition by clustered.component, clustered.part)
+)
+
+select
+    wallhaven_id,
+    cluster_id,
+    is_canonical
+from final
+where members > 1
