@@ -2,6 +2,7 @@
 "use strict";
 const viewer = (() => {
   let shown = null, panel = null, open = theme.stored.get("gallery.details") !== "closed";
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   const wide = () => innerWidth >= 900;
 
   function slide(picture) {
@@ -18,7 +19,7 @@ const viewer = (() => {
     return collection.loadDetail(ready).then((facts) => {
       remember(ready, facts);
       shown = new PhotoSwipe({
-        index: at, loop: false, bgOpacity: 1, wheelToZoom: true, showHideAnimationType: "fade", preload: [1, 2],
+        index: at, loop: false, bgOpacity: 1, wheelToZoom: true, showHideAnimationType: calm() ? "none" : "fade", preload: [1, 2],
         mainClass: "viewer", zoomTitle: "Zoom (z)", closeTitle: "Close (Esc)", arrowPrevTitle: "Previous", arrowNextTitle: "Next",
         paddingFn: () => (open && wide() ? { top: 50, bottom: 16, left: 16, right: 396 } : { top: 50, bottom: open ? innerHeight * 0.52 + 12 : 16, left: 8, right: 8 }),
       });

@@ -17,6 +17,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,17 @@ PART_NAME = re.compile(r"(list|detail|duplicates)-[0-9a-f]{16}\.js")
 KEPT_IN_REPOSITORY = "README.md"
 CONTENT_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "txt": "text/plain"}
 PREFIX = "gallery/"
+COPIES = "pictures"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a gallery shows. state: changes when a wallpaper or a thumbnail does; the rest as gallery_ledger has it."""
+
+    state: str
+    pictures: Sequence[Mapping[str, Any]]
+    queries: Sequence[Mapping[str, Any]]
+    review: Mapping[str, Any]
 
 
 def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
@@ -60,29 +72,42 @@ def home(settings: Settings) -> Path:
 
 
 def write(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
-    """Write the gallery: {'gallery': the page's path, 'pictures': how many}. The same tables give the same bytes.
+    """Write the gallery: {'gallery': the page's path, 'gallery_pictures': how many}.
 
     Raises WarehouseError before the first dbt build, StoreError when a bucket's thumbnails cannot be read.
     """
+    content = read(settings)
+    if settings.bucket_name:
+        _copy_thumbnails(store, content.pictures, out / COPIES)
+    lay_out(content, out, _base(settings, out))
+    return {"gallery": str(out / "index.html"), "gallery_pictures": len(content.pictures)}
+
+
+def read(settings: Settings) -> Content:
+    """What the tables say now. Raises WarehouseError before the first dbt build."""
     recipes = thumbnails(settings)
     with postgres.transaction(settings) as cursor:
         gallery_ledger.require_models(cursor)
-        state = gallery_ledger.state(cursor)
-        pictures = list(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest))
-        queries = gallery_ledger.queries(cursor)
-        review = {"pairs": gallery_ledger.review(cursor), "verdicts": gallery_ledger.verdicts(cursor)}
+        return Content(
+            gallery_ledger.state(cursor),
+            list(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest)),
+            gallery_ledger.queries(cursor),
+            {"pairs": gallery_ledger.review(cursor), "verdicts": gallery_ledger.verdicts(cursor)},
+        )
+
+
+def lay_out(content: Content, out: Path, base: str) -> None:
+    """Write shell and data into a folder; the same content gives the same bytes. base: from the page to the objects."""
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_shell(out)
-    index = _parts(data, pictures, queries, review) | {"state": state, "base": _base(settings, out)}
-    if settings.bucket_name:
-        _copy_thumbnails(store, pictures, out / "pictures")
+    for name, body in shell().items():
+        _replace(out / name, body)
+    index = _parts(data, content) | {"state": content.state, "base": base}
     _replace(data / "index.js", _script("index", index))
     kept = {*index["lists"], *index["details"], index["duplicates"]}
     for path in data.iterdir():
         if PART_NAME.fullmatch(path.name) and path.name not in kept:
             path.unlink()
-    return {"gallery": str(out / "index.html"), "gallery_pictures": len(pictures)}
 
 
 def shell() -> dict[str, bytes]:
@@ -110,7 +135,7 @@ def upload(settings: Settings, store: ObjectStore, out: Path) -> dict[str, objec
     """
     if not settings.bucket_name:
         raise SettingsError("there is no bucket to upload to", mend="Set BUCKET_NAME, or open the folder's index.html.")
-    index = (out / "data" / "index.js").read_bytes().replace(b'"base":"pictures/"', b'"base":"../"')
+    index = (out / "data" / "index.js").read_bytes().replace(f'"base":"{COPIES}/"'.encode(), b'"base":"../"')
     wanted = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "data").glob("*-*.js"))}
     wanted |= shell() | {"data/index.js": index}  # last: it names the others
     for name, body in wanted.items():
@@ -131,9 +156,8 @@ def _put(store: ObjectStore, key: str, body: bytes) -> None:
         store.put_if_absent(key, body, **facts)
 
 
-def _parts(
-    data: Path, pictures: Sequence[Mapping[str, Any]], queries: list[dict[str, Any]], review: Mapping[str, Any]
-) -> dict[str, Any]:
+def _parts(data: Path, content: Content) -> dict[str, Any]:
+    pictures, queries = content.pictures, content.queries
     numbers = {query["key"]: number for number, query in enumerate(queries)}
     detail_parts = _power_of_two(len(pictures) / DETAIL_PART)
     lists: list[list[list[Any]]] = [[] for _ in range(_power_of_two(len(pictures) / LIST_PART))]
@@ -150,7 +174,7 @@ def _parts(
         "queries": queries,
         "lists": [_part(data, "list", number, part) for number, part in enumerate(lists)],
         "details": [_part(data, "detail", number, part) for number, part in enumerate(details)],
-        "duplicates": _part(data, "duplicates", 0, review),
+        "duplicates": _part(data, "duplicates", 0, content.review),
     }
 
 
@@ -171,7 +195,7 @@ def _script(kind: str, *arguments: object) -> str:
 def _base(settings: Settings, out: Path) -> str:
     """From the page to the objects."""
     if settings.bucket_name:
-        return "pictures/"
+        return f"{COPIES}/"
     return f"{Path(os.path.relpath(settings.draenei_home / 'objects', out)).as_posix()}/"
 
 
@@ -188,11 +212,6 @@ def _copy_thumbnails(store: ObjectStore, pictures: Iterable[Mapping[str, Any]], 
     for path in folder.rglob("*.webp"):
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
-
-
-def _write_shell(out: Path) -> None:
-    for name, body in shell().items():
-        _replace(out / name, body)
 
 
 def _replace(path: Path, content: str | bytes) -> None:
