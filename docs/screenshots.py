@@ -22,7 +22,6 @@ SHOTS = (
     ("gallery-light", "index.html", WIDE, "light", ".tile"),
     ("gallery-narrow", "index.html", NARROW, "dark", ".tile"),
     ("gallery-picture", "index.html", WIDE, "dark", ".pswp__details h2"),
-    ("gallery-duplicates", "duplicates.html", WIDE, "dark", "#pair *"),
 )
 
 
