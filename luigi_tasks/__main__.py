@@ -20,6 +20,7 @@ VERBS = {
     "replay": ("replay", "Rebuild the tables from the raw zone, or say what a rebuild would change."),
     "quarantine": ("quarantine", "Bad records: list, show, and drive again what passes by now."),
     "explain": ("explain", "Where a wallpaper comes from: object, attempts, record, page, request, run."),
+    "gallery": ("gallery", "Write the static gallery of everything that is stored; --upload brings it to the bucket."),
     "fsck": ("fsck", "Compare database and bucket, both ways; --repair mends."),
     "takedown": ("takedown", "Remove a picture for good and keep it out."),
     "report": ("report", "Write the report of a run and the overview by hand; --docs: dbt's too."),

@@ -18,7 +18,7 @@ Derive        measure the stored pictures, make thumbnails and the like, each on
 FetchDetails  tags and uploaders of wallpapers that lack them → raw zone, within the request budget
 LoadDetails   as Load
 Remodel       dbt build again, when uploads or details came in
-Report        summary, contact sheet
+Report        summary, contact sheet, gallery
 
 A step is complete when its row in ops.steps is. Luigi is for chunks, the database is for items.
 """
@@ -44,6 +44,7 @@ from luigi_tasks.steps import (
     crawl,
     derive,
     fetch,
+    gallery,
     load,
     model,
     publish,
@@ -219,17 +220,18 @@ class Remodel(RunTask):
 
 
 class Report(RunTask):
-    """Summary and contact sheet."""
+    """Summary, contact sheet, gallery."""
 
     def requires(self) -> RunTask:
         """The tables as they are after this run."""
         return self.clone(Remodel if self.has_pictures else Model)
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Draw the contact sheet of what the run stored; without pictures the tables say it all."""
+        """The contact sheet of what the run stored and the gallery of all; without pictures the tables say it all."""
         if not self.has_pictures:
             return {}
-        return report.backlog(own) | contact_sheet.draw(own, run.key, session.checked_store(own))
+        store = session.checked_store(own)
+        return report.backlog(own) | contact_sheet.draw(own, run.key, store) | gallery.refresh(own, store)
 
 
 class Collect(RunTask):

@@ -140,6 +140,9 @@ class Settings(SourceSettings):
     pgdatabase: str | None = Field(None, description="libpq's default when unset")
 
     # what people see
+    gallery: str = Field(
+        "folder", description="none folder bucket: where a run that changed something leaves the gallery"
+    )
     notify_urls: SecretStr | None = Field(
         None, description="Apprise addresses (mailto:// slack:// tgram:// ntfy:// …) that get a digest of each run"
     )
@@ -242,6 +245,11 @@ class Settings(SourceSettings):
     @classmethod
     def _when(cls, value: str) -> str:
         return _one_of(value, ("changes", "always", "failures"))
+
+    @field_validator("gallery")
+    @classmethod
+    def _gallery(cls, value: str) -> str:
+        return _one_of(value, ("none", "folder", "bucket"))
 
     @field_validator("draenei_progress")
     @classmethod

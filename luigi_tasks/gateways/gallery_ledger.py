@@ -1,0 +1,171 @@
+"""What the gallery shows, read from the tables: a row a stored picture, with its history and its origin as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from luigi_tasks.domain.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+PAIRS = "draenei_content.duplicate_pairs"
+CLUSTERS = "draenei_content.duplicate_clusters"
+VERDICTS = "draenei_content.duplicate_verdicts"
+NO_PAIRS = "select '' as wallhaven_id_a, '' as wallhaven_id_b, 0 as distance, '' as kind where false"
+NO_CLUSTERS = "select '' as wallhaven_id, '' as cluster_id, false as is_canonical where false"
+
+# The newest thumbnail stands in for one of today's recipe that is not made yet.
+PICTURES = """
+with pairs as ({pairs}),
+clusters as ({clusters}),
+near as (
+    select id, json_agg(json_build_array(other, distance, kind) order by distance, other) as found
+    from (
+        select wallhaven_id_a as id, wallhaven_id_b as other, distance, kind from pairs
+        union all
+        select wallhaven_id_b, wallhaven_id_a, distance, kind from pairs
+    ) as both_ways
+    group by id
+),
+lives as (
+    select
+        wallhaven_id,
+        (array_agg(state order by valid_from desc))[1] as state,
+        json_agg(json_build_object('state', state, 'from', valid_from, 'to', valid_to, 'reason', reason)
+            order by valid_from) as intervals
+    from draenei_content.wallpaper_lifecycle
+    group by wallhaven_id
+)
+select
+    w.wallhaven_id as id,
+    coalesce(small.object_key, w.s3_key) as small,
+    coalesce(large.object_key, w.s3_key) as large,
+    w.s3_key as original, w.sha256,
+    coalesce(u.width, w.width) as width, coalesce(u.height, w.height) as height,
+    coalesce(u.bytes, w.file_size) as bytes,
+    w.purity, w.category, w.colors, w.tags, w.uploader, w.views, w.favorites,
+    extract(epoch from w.uploaded_at)::bigint as uploaded,
+    extract(epoch from w.first_seen_at)::bigint as found,
+    coalesce(lives.state, 'active') as state,
+    clusters.cluster_id::text as cluster, coalesce(clusters.is_canonical, false) as canonical,
+    array(
+        select q.query_key from draenei_content.wallpaper_queries as q
+        where q.wallhaven_id = w.wallhaven_id order by 1
+    ) as queries,
+    to_jsonb(w) - array['tags', 'colors', 'upload_attempts'] as fields,
+    near.found as near, lives.intervals as life,
+    (
+        select json_agg(json_build_object(
+            'number', v.version_number, 'from', v.observed_at, 'to', v.last_observed_at, 'purity', v.purity,
+            'category', v.category, 'resolution', v.resolution, 'file_size', v.file_size, 'source', v.source,
+            'colors', v.colors, 'run', v.run_key) order by v.version_number)
+        from draenei_content.wallpaper_versions as v where v.wallhaven_id = w.wallhaven_id
+    ) as versions,
+    (
+        select json_agg(json_build_object('attempt', a.attempt, 'outcome', a.outcome, 'reason', a.reason,
+            'run', a.run_key, 'at', a.finished_at) order by a.attempt)
+        from ops.uploads as a where a.wallhaven_id = w.wallhaven_id
+    ) as attempts,
+    origin.facts as origin
+from draenei_content.wallpapers as w
+join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
+left join lives on w.wallhaven_id = lives.wallhaven_id
+left join clusters on w.wallhaven_id = clusters.wallhaven_id
+left join near on w.wallhaven_id = near.id
+left join lateral ({thumbnail}) as small on true
+left join lateral ({thumbnail_large}) as large on true
+left join lateral (
+    select json_build_object(
+        'version', v.version_number, 'page', p.object_key, 'page_sha256', p.body_sha256, 'request', p.request,
+        'position', regexp_replace(v.observation_key, '^.* ', '')::integer, 'address', r.source_address,
+        'run', r.run_key, 'run_state', r.state, 'code', r.code_version, 'settings', r.settings_sha256) as facts
+    from draenei_content.wallpaper_versions as v
+    join ops.runs as r on v.run_key = r.run_key
+    join ops.pages as p on v.run_key = p.run_key and v.page_name = p.page_name and p.source = 'wallhaven'
+    where v.wallhaven_id = w.wallhaven_id and p.status = 200
+    order by v.observation_key desc, p.entity limit 1
+) as origin on true
+where w.upload_status = 'stored'
+order by w.wallhaven_id collate "C"
+"""
+THUMBNAIL = """
+select d.object_key from ops.derivatives as d
+where d.source_sha256 = w.sha256 and d.operation = 'thumbnail' and d.status = 'made'
+order by d.recipe = %({recipe})s desc, d.made_at desc limit 1
+"""
+REVIEW = """
+select
+    a.wallhaven_id as a, b.wallhaven_id as b, a.sha256 as sha256_a, b.sha256 as sha256_b,
+    pairs.distance, pairs.kind
+from {pairs} as pairs
+join draenei_content.wallpapers as a on pairs.wallhaven_id_a = a.wallhaven_id and a.upload_status = 'stored'
+join draenei_content.wallpapers as b on pairs.wallhaven_id_b = b.wallhaven_id and b.upload_status = 'stored'
+where a.sha256 <> b.sha256
+order by pairs.distance, a.wallhaven_id collate "C", b.wallhaven_id collate "C"
+"""
+DECIDED = "select sha256_a, sha256_b, verdict, decided_at::text as decided_at from {verdicts} order by 1, 2"
+QUERIES = """
+select query_key as key, min(query) as text, count(*) as pictures
+from draenei_content.wallpaper_queries group by query_key order by query_key collate "C"
+"""
+STATE = """
+select md5(concat_ws(' ',
+    (select concat_ws(' ', count(*), max(updated_at)) from draenei_content.wallpapers),
+    (select concat_ws(' ', count(*), max(made_at)) from ops.derivatives where operation = 'thumbnail')))
+"""
+
+
+def state(cursor: Cursor) -> str:
+    """A word that changes when a wallpaper or a thumbnail does; one scan, no row leaves the server."""
+    cursor.execute(STATE)
+    row = cursor.fetchone()
+    assert row, "an aggregate gives one row"
+    return str(row[0])
+
+
+def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]:
+    """Every stored picture by its id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+    both_there = _exists(cursor, PAIRS) and _exists(cursor, CLUSTERS)
+    sql = PICTURES.format(
+        pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
+        clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
+        thumbnail=THUMBNAIL.format(recipe="small"),
+        thumbnail_large=THUMBNAIL.format(recipe="large"),
+    )
+    return _rows(cursor, sql, {"small": small, "large": large})
+
+
+def queries(cursor: Cursor) -> list[dict[str, Any]]:
+    """Every query that found something: key, text, pictures."""
+    return list(_rows(cursor, QUERIES))
+
+
+def review(cursor: Cursor) -> list[dict[str, Any]]:
+    """The near duplicates that a person can judge, the nearest first; [] before dbt has made any."""
+    return list(_rows(cursor, REVIEW.format(pairs=PAIRS))) if _exists(cursor, PAIRS) else []
+
+
+def verdicts(cursor: Cursor) -> list[dict[str, Any]]:
+    """What people have decided before: sha256_a, sha256_b, verdict, decided_at."""
+    return list(_rows(cursor, DECIDED.format(verdicts=VERDICTS))) if _exists(cursor, VERDICTS) else []
+
+
+def require_models(cursor: Cursor) -> None:
+    """Raise WarehouseError when dbt has not built the wallpapers yet."""
+    if not _exists(cursor, "draenei_content.wallpapers"):
+        raise WarehouseError("nothing was collected yet", mend="Start with: luigi --module luigi_tasks Collect")
+
+
+def _exists(cursor: Cursor, table: str) -> bool:
+    cursor.execute("select to_regclass(%s) is not null", (table,))
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _rows(cursor: Cursor, sql: str, arguments: dict[str, object] | None = None) -> Iterator[dict[str, Any]]:
+    cursor.execute(sql, arguments)
+    assert cursor.description is not None
+    names = [column.name for column in cursor.description]
+    return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
