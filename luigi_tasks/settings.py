@@ -142,6 +142,10 @@ class Settings(SourceSettings):
         None, description="metrics for Prometheus after each run; unset: DRAENEI_HOME/metrics/draenei.prom"
     )
     pushgateway_url: str | None = Field(None, description="a Prometheus Pushgateway that gets them too")
+    dbt_nodes_in_scheduler: bool = Field(
+        True, description="dbt's models and tests show in the central scheduler's page while they are built"
+    )
+    dbt_runs_kept: int = Field(20, ge=1, description="runs whose dbt artefacts are kept below DRAENEI_HOME/dbt/runs")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
     @field_validator("wallhaven_image_hosts", mode="before")
