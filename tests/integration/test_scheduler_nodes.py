@@ -168,7 +168,7 @@ def test_nodes_are_not_counted_as_tasks(page: Page, worker: Any, place: Place) -
     worker.add_task(worker="other", task_id="Load_2", status="FAILED", family="Load", params={"source": "wallhaven"})
     with urllib.request.urlopen(f"{page.url}metrics", timeout=5) as answer:
         text = answer.read().decode()
-    assert 'luigi_task_disabled_total{family="Load"' in text
+    assert 'luigi_task_failed_total{family="Load"' in text
     assert "dbt" not in text
 
 

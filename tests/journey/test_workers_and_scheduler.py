@@ -50,6 +50,11 @@ class Luigid:
 @pytest.fixture
 def luigid(pipeline: Pipeline) -> Iterator[Luigid]:
     """A luigid on a free port of loopback."""
+    yield from started_luigid(pipeline)
+
+
+def started_luigid(pipeline: Pipeline) -> Iterator[Luigid]:
+    """Start it, and stop it after the test."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
