@@ -66,14 +66,18 @@ def _take_over(run: Run) -> None:
     if (url := scheduler_url()) is None:
         return
     scheduler: Any = luigi.rpc.RemoteScheduler(url)
-    for status in ("RUNNING", "PENDING"):
-        for task_id, task in scheduler.task_list(status=status, upstream_status="").items():
-            of_the_run = (task["params"].get("source"), task["params"].get("run_id")) == (run.query.source, run.run_id)
-            if of_the_run and (status == "RUNNING" or task["name"].startswith(scheduler_nodes.FAMILY + ".")):
-                worker = task["worker_running"] or scheduler_nodes.NOBODY
-                scheduler.add_task(
-                    worker=worker, task_id=task_id, status="FAILED", expl="it was killed", runnable=False
-                )
+    _end_killed(scheduler, run, scheduler.task_list(status="RUNNING", upstream_status=""))
+    waiting = scheduler.task_list(status="PENDING", upstream_status="")
+    blocked = scheduler.task_list(status="PENDING", upstream_status="UPSTREAM_FAILED")
+    nodes = {name: task for name, task in waiting.items() if task["name"].startswith(scheduler_nodes.FAMILY + ".")}
+    _end_killed(scheduler, run, {name: task for name, task in nodes.items() if name not in blocked})
+
+
+def _end_killed(scheduler: Any, run: Run, tasks: dict[str, Any]) -> None:
+    for task_id, task in tasks.items():
+        if (task["params"].get("source"), task["params"].get("run_id")) == (run.query.source, run.run_id):
+            worker = task["worker_running"] or scheduler_nodes.NOBODY
+            scheduler.add_task(worker=worker, task_id=task_id, status="FAILED", expl="it was killed", runnable=False)
 
 
 def _begin(settings: Settings, source: str) -> session.Session:

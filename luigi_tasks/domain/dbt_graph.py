@@ -65,23 +65,24 @@ class Graph:
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self.nodes = dict(nodes)
-        self._tests: dict[str, list[str]] = {}
-        for node in self.nodes.values():
-            for parent in node.parents if node.is_test else ():
-                self._tests.setdefault(parent, []).append(node.unique_id)
+        self._tests = {node.unique_id: frozenset(node.parents) for node in nodes.values() if node.is_test}
 
     def waits_for(self, unique_id: str) -> frozenset[str]:
-        """What dbt builds before it: its parents and, as `dbt build` has it, the tests of them.
+        """What dbt builds before it: its parents and, as `dbt build` has it, the tests of what is above it.
 
-        A test of several models gates only what stands below all of them.
+        A test gates what stands below everything that it reads, sources too; one that a parent waits for is left out.
         """
         own = self.nodes[unique_id]
-        parents = {parent for parent in own.parents if parent in self.nodes}
+        parents = frozenset(parent for parent in own.parents if parent in self.nodes)
         if own.is_test:
-            return frozenset(parents)
-        above = self._above(unique_id)
-        gates = (test for parent in parents for test in self._tests.get(parent, ()))
-        return frozenset(parents | {test for test in gates if self._models_of(test) <= above})
+            return parents
+        above, higher = self._above(unique_id), [self._above(parent) for parent in parents]
+        gates = (
+            test
+            for test, read in self._tests.items()
+            if read and read <= above and not any(read <= further for further in higher)
+        )
+        return parents.union(gates)
 
     @functools.cached_property
     def order(self) -> tuple[str, ...]:
@@ -103,13 +104,10 @@ class Graph:
                 self._place(before, placed)
             placed[unique_id] = None
 
-    def _models_of(self, test: str) -> frozenset[str]:
-        return frozenset(parent for parent in self.nodes[test].parents if parent in self.nodes)
-
     @functools.cache  # noqa: B019 - a graph lives as long as its build
     def _above(self, unique_id: str) -> frozenset[str]:
-        parents = [parent for parent in self.nodes[unique_id].parents if parent in self.nodes]
-        return frozenset(parents).union(*(self._above(parent) for parent in parents))
+        parents = self.nodes[unique_id].parents
+        return frozenset(parents).union(*(self._above(parent) for parent in parents if parent in self.nodes))
 
 
 class Watcher(Protocol):

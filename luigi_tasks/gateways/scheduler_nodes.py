@@ -16,7 +16,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -63,6 +63,7 @@ class SchedulerNodes:
         self._explain = explain
         self._graph = Graph({})
         self._states: dict[str, State] = {}
+        self._failures: dict[str, News] = {}
         self._wanted: dict[str, News] = {}
         self._changed = threading.Condition()
         self._ended = False
@@ -78,8 +79,10 @@ class SchedulerNodes:
     def tell(self, news: News) -> None:
         """Show it soon."""
         with self._changed:
-            if self._states[news.unique_id] is State.FAILED and news.state is State.FAILED and not news.message:
-                return
+            failed = self._failures.get(news.unique_id)
+            if news.state is State.FAILED:  # dbt tells of it when it happens, and of its message at the end
+                news = replace(failed, message=news.message) if failed else news
+                self._failures[news.unique_id] = news
             self._states[news.unique_id] = news.state
             self._wanted[news.unique_id] = news
             self._changed.notify()
@@ -135,6 +138,7 @@ class SchedulerNodes:
             task_id=self.place.node_id(unique_id),
             status=state.value,
             runnable=False,
+            # Not a family a node: the graph page gives each family a row of its own unless one stands below itself.
             family=f"{FAMILY}.{node.kind}",
             params=params,
             retry_policy_dict=NEVER_DISABLED,

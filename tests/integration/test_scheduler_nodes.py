@@ -96,7 +96,7 @@ def worker_of(place: Place) -> str:
 
 
 def explained(node: Node, news: News) -> str:
-    return f"{node.name}: {news.rows} rows\nselect 1"
+    return f"{node.name}: {news.rows} rows\n{news.message}"
 
 
 def test_a_build_is_seen_and_a_failure_explained_and_what_is_below_blocked(
@@ -107,6 +107,7 @@ def test_a_build_is_seen_and_a_failure_explained_and_what_is_below_blocked(
     nodes.tell(News(A, State.RUNNING))
     nodes.tell(News(A, State.DONE, "INSERT 0 1", 0.1))
     nodes.tell(News(UNIQUE_A, State.FAILED, "fail", 0.1, 3))
+    nodes.tell(News(UNIQUE_A, State.FAILED, "error", message="Got 3 results"))
     nodes.tell(News(B, State.BLOCKED, "skipped"))
     nodes.tell(News(UNIQUE_B, State.BLOCKED, "skipped"))
     assert worker.get_work(worker=worker_of(place), current_tasks=[place.task_id])["task_id"] is None
@@ -116,7 +117,7 @@ def test_a_build_is_seen_and_a_failure_explained_and_what_is_below_blocked(
     blocked = page.ask("task_list", status="PENDING", upstream_status="UPSTREAM_FAILED")
     assert sorted(blocked) == sorted(place.node_id(name) for name in (B, UNIQUE_B))
     failed = place.node_id(UNIQUE_A)
-    assert page.ask("fetch_error", task_id=failed)["error"] == "unique_a: 3 rows\nselect 1"
+    assert page.ask("fetch_error", task_id=failed)["error"] == "unique_a: 3 rows\nGot 3 results"
     graph = page.graph(place)
     assert graph[failed]["status_message"] == "unique_a: 3 rows"
     assert (graph[failed]["name"], graph[failed]["params"]["name"]) == ("dbt.test", "unique_a")

@@ -45,10 +45,11 @@ def test_a_failing_test_is_seen_gates_the_uploads_and_the_same_command_goes_on_t
     (task_id,) = [name for name in luigid.ask("task_list", status="FAILED", upstream_status="") if TEST in name]
     error = luigid.ask("fetch_error", task_id=task_id)["error"]
     assert error.startswith(f"dbt test {TEST}: ")
-    assert "rows that should not be" in error
+    assert "1 rows that should not be" in error
     assert f"{pipeline.home}/dbt/target/compiled/draenei/tests/{TEST}.sql" in error
     assert "select" in error
-    assert nodes(luigid, "PENDING") == nodes(luigid, "RUNNING") == {}
+    assert nodes(luigid, "PENDING") == nodes(luigid, "PENDING", "UPSTREAM_FAILED"), "what waits is blocked"
+    assert nodes(luigid, "RUNNING") == {}
     assert set(luigid.tasks("FAILED")) == {"Model", "dbt.test"}
     assert pipeline.twin.image_requests() == []
 
@@ -59,6 +60,8 @@ def test_a_failing_test_is_seen_gates_the_uploads_and_the_same_command_goes_on_t
     ]
     graph = luigid.ask("dep_graph", task_id=root)
     assert task_id in graph, "the graph of Collect shows the nodes"
+    blocked = {task["params"]["name"]: task for task in graph.values() if "step" in task["params"]}
+    assert task_id in blocked["int_wallpaper_observations"]["deps"], "a test of sources gates what reads them"
     count = "select count(*) from ops.dbt_nodes where run_key like '%%07:01' and step = 'Model'"
     first = pipeline.value(count)
     done = nodes(luigid, "DONE")

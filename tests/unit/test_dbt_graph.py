@@ -28,13 +28,14 @@ def short(ids: Any) -> set[str]:
     return {unique_id.split(".")[2] for unique_id in ids}
 
 
-EXAMPLE = graph(a="raw", t_a="a", b="a", c="a", t_bc="b c", d="b", e="b c", t_e="e")
+EXAMPLE = graph(t_raw="raw", a="raw", t_a="a", b="a", c="a", t_bc="b c", d="b", e="b c", t_e="e")
 
 
 @pytest.mark.parametrize(
     ("name", "before"),
     [
-        ("model.p.a", set()),
+        ("test.p.t_raw", set()),
+        ("model.p.a", {"t_raw"}),
         ("test.p.t_a", {"a"}),
         ("model.p.b", {"a", "t_a"}),
         ("test.p.t_bc", {"b", "c"}),
