@@ -20,9 +20,10 @@ from luigi.interface import PidLockAlreadyTakenExit
 
 from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import postgres, run_ledger
+from luigi_tasks.gateways import postgres, run_ledger, scheduler_nodes
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import metrics, notify, overview, run_report, session, summary
+from luigi_tasks.watching import scheduler_url
 
 log = logging.getLogger("luigi-interface")
 _sessions: dict[str, session.Session] = {}
@@ -61,15 +62,23 @@ def _take_over(run: Run) -> None:
     """Tell the central scheduler that a killed process's tasks run no more: the lock, which we have, proves it.
 
     It would believe in the dead worker for a minute, and this process would find nothing to do and exit with 10.
+    dbt's nodes that a killed build did not come to will not come by themselves either.
     """
-    where = luigi.interface.core()
-    if where.local_scheduler:
+    if (url := scheduler_url()) is None:
         return
-    url = where.scheduler_url or f"http://{where.scheduler_host}:{where.scheduler_port}/"
     scheduler: Any = luigi.rpc.RemoteScheduler(url)
-    for task_id, task in scheduler.task_list(status="RUNNING", upstream_status="").items():
+    _end_killed(scheduler, run, scheduler.task_list(status="RUNNING", upstream_status=""))
+    waiting = scheduler.task_list(status="PENDING", upstream_status="")
+    blocked = scheduler.task_list(status="PENDING", upstream_status="UPSTREAM_FAILED")
+    nodes = {name: task for name, task in waiting.items() if task["name"].startswith(scheduler_nodes.FAMILY + ".")}
+    _end_killed(scheduler, run, {name: task for name, task in nodes.items() if name not in blocked})
+
+
+def _end_killed(scheduler: Any, run: Run, tasks: dict[str, Any]) -> None:
+    for task_id, task in tasks.items():
         if (task["params"].get("source"), task["params"].get("run_id")) == (run.query.source, run.run_id):
-            scheduler.add_task(worker=task["worker_running"], task_id=task_id, status="FAILED", expl="it was killed")
+            worker = task["worker_running"] or scheduler_nodes.NOBODY
+            scheduler.add_task(worker=worker, task_id=task_id, status="FAILED", expl="it was killed", runnable=False)
 
 
 def _begin(settings: Settings, source: str) -> session.Session:

@@ -53,6 +53,7 @@ from luigi_tasks.steps import (
 )
 from luigi_tasks.targets import LedgerTarget
 from luigi_tasks.tasks import RunTask, in_namespaces
+from luigi_tasks.watching import watchers
 
 
 class Fetch(RunTask):
@@ -104,7 +105,7 @@ class Model(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Build and test the source's models."""
-        return model.build(own, run.key, "Model", progress, model.selection(self.source))
+        return model.build(own, run.key, "Model", progress, model.selection(self.source), watchers(self, own, run))
 
 
 class Freeze(RunTask):
@@ -216,7 +217,7 @@ class Remodel(RunTask):
         published, derived, loaded = (task.output().result() or {} for task in self.requires())
         if not published.get("attempts") and not derived.get("pictures") and not loaded.get("received"):
             return {"skipped": 1}
-        return model.build(own, run.key, "Remodel", progress, model.selection(self.source))
+        return model.build(own, run.key, "Remodel", progress, model.selection(self.source), watchers(self, own, run))
 
 
 class Report(RunTask):

@@ -1,7 +1,8 @@
 """What luigid's /metrics says: Luigi tasks by family and source, and after them the pipeline's own metrics file.
 
 Luigi's collector for Prometheus fails on a task that ends without having been picked up by a worker, and knows only
-the last duration of each task; hence one of our own. luigid loads it by deploy/luigid.cfg.
+the last duration of each task; hence one of our own. luigid loads it by deploy/luigid.cfg. dbt's nodes, which stand in
+the scheduler's graph without being Luigi's tasks, are not counted: draenei_dbt_nodes_total has them from the ledger.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 
 VARIABLE = "METRICS_FILE"
 LABELS = ("family", "source")
+NOT_TASKS = "dbt."
 SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14400)
 
 
@@ -59,6 +61,8 @@ class SchedulerMetrics(MetricsCollector):
         self._count("disabled", task)
 
     def _count(self, event: str, task: Any, *, timed: bool = False) -> None:
+        if task.family.startswith(NOT_TASKS):
+            return
         labels = (task.family, str(task.params.get("source", "")))
         self._counters[event].labels(*labels).inc()
         if timed and task.time_running is not None:

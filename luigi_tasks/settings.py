@@ -159,6 +159,10 @@ class Settings(SourceSettings):
     scheduler_page: str = Field(
         "http://127.0.0.1:8082/static/visualiser/index.html", description="what reports link to as the scheduler's page"
     )
+    dbt_nodes_in_scheduler: bool = Field(
+        True, description="dbt's models and tests show in the central scheduler's page while they are built"
+    )
+    dbt_runs_kept: int = Field(20, ge=1, description="runs whose dbt artefacts are kept below DRAENEI_HOME/dbt/runs")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
     @field_validator("wallhaven_image_hosts", mode="before")

@@ -78,6 +78,14 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """What is to be built again after a build that failed. state: the folder of its manifest and run results."""
+
+    state: Path
+    select: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Dbt:
     """dbt against one warehouse. variables: PG* and what the models read by env_var; nothing else is handed on.
 
@@ -92,21 +100,30 @@ class Dbt:
     observe: Callable[[Mapping[str, Any]], None] | None = None
 
     def build(
-        self, progress: Progress, select: Sequence[str] = (), exclude_types: Sequence[str] = ("unit_test",)
+        self,
+        progress: Progress,
+        select: Sequence[str] = (),
+        exclude_types: Sequence[str] = ("unit_test",),
+        resume: Resume | None = None,
     ) -> BuildResult:
         """`dbt build` of the selection, of everything when it is empty; tests gate what is downstream of them.
 
         exclude_types: what is left out; unit tests speak of the code alone, which a run does not change.
+        resume: of the selection only what this selects too; the whole of it when that is nothing.
         """
-        arguments = ["build", "--log-format", "json", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
-        for kind in exclude_types:
-            arguments += ["--exclude-resource-type", kind]
+        always = ["build", "--log-format", "json", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
+        choice = [word for kind in exclude_types for word in ("--exclude-resource-type", kind)]
         if select:
             # Cautious: a test of another source that shares a ledger with this one is not ours to run.
-            arguments += ["--indirect-selection", "cautious", "--select", *select]
+            choice += ["--indirect-selection", "cautious", "--select", *select]
+        request: dict[str, Any] = {"arguments": [*always, *choice], "unselecting": always}
+        if resume or self.observe:
+            request["select"] = choice
+        if resume:
+            request["resume"] = {"state": str(resume.state), "select": ["--select", *resume.select]}
         with self._folder_alone():
             (self.folder / "target" / "run_results.json").unlink(missing_ok=True)
-            exit_code, last_words = self._invoke(arguments, progress)
+            exit_code, last_words = self._invoke(request, progress)
             invocation_id, nodes = self._results()
         return BuildResult(invocation_id, nodes, exit_code, last_words)
 
@@ -114,15 +131,17 @@ class Dbt:
         """`dbt docs generate --static`: one page with every model, column and test. Raises ModelError."""
         page = self.folder / "target" / "static_index.html"
         with self._folder_alone():
-            exit_code, last_words = self._invoke(["docs", "generate", "--static", "--log-format", "json"], progress)
+            exit_code, last_words = self._invoke(
+                {"arguments": ["docs", "generate", "--static", "--log-format", "json"]}, progress
+            )
         if exit_code:
             raise ModelError(f"dbt docs ended with {exit_code}: {last_words}", where=str(self.project))
         return page
 
-    def _invoke(self, arguments: Sequence[str], progress: Progress) -> tuple[int, str]:
-        arguments = [*arguments, "--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
-        arguments += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
-        request = {"arguments": arguments, "environ": {**_environ(), **self.variables}, "folder": str(self.folder)}
+    def _invoke(self, request: dict[str, Any], progress: Progress) -> tuple[int, str]:
+        places = ["--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
+        places += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
+        request = {**request, "places": places, "environ": {**_environ(), **self.variables}, "folder": str(self.folder)}
         last_words = ""
         with _kept_child() as child:
             for event in child.invoke(request):

@@ -3,19 +3,24 @@
 Run as a file, not as a module of the package: it needs dbt and the standard library, nothing of the pipeline. It reads
 requests from standard input, one JSON object a line: {"arguments": ["build", …], "environ": {…}, "folder": "…"}.
 Events of dbt go to standard output as dbt writes them; {"ended": exit code} follows when a build's process is gone.
+With "places" (the --…-dir and --…-path arguments) and "select" (arguments that select) in the request, a line
+{"selected": {unique id: {"parents": […], "compiled": "…", "kept": false}}} comes first, from the same parse as the
+build's; with "resume" ({"state": folder, "select": […]}) only what that selects too is built, the rest is kept.
 It ends when standard input does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -27,7 +32,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def serve(invoke: Callable[[Sequence[str]], int]) -> None:
+def serve(invoke: Callable[[Mapping[str, Any]], int]) -> None:
     """One request after another, each in a process of its own: dbt keeps state that outlives an invocation."""
     # Between two builds nothing of it is collected or copied: its memory is shared with every fork.
     gc.collect()
@@ -43,7 +48,7 @@ def serve(invoke: Callable[[Sequence[str]], int]) -> None:
         sys.stdout.flush()
 
 
-def _build(request: dict[str, Any], invoke: Callable[[Sequence[str]], int], parent: int) -> int:
+def _build(request: dict[str, Any], invoke: Callable[[Mapping[str, Any]], int], parent: int) -> int:
     die_with_parent()
     if os.getppid() != parent:
         return 1
@@ -53,20 +58,76 @@ def _build(request: dict[str, Any], invoke: Callable[[Sequence[str]], int], pare
     os.chdir(request["folder"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
-        return invoke(request["arguments"])
+        return invoke(request)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
 
 
-def run_dbt(arguments: Sequence[str]) -> int:
-    """What the program `dbt` does with these arguments; returns its exit code."""
+def run_dbt(request: Mapping[str, Any]) -> int:
+    """What the program `dbt` does with the arguments of a request; returns its exit code."""
     from dbt.cli.main import cli
 
+    arguments, context = list(request["arguments"]), {}
+    if "select" in request and (manifest := _parse(request)):
+        context, chosen, kept = {"manifest": manifest}, _selected(request, manifest), set[str]()
+        if request.get("resume") and (again := chosen & _selected({**request, **request["resume"]}, manifest)):
+            kept = chosen - again
+            arguments = [*request["unselecting"], "--indirect-selection", "empty", "--select", *_names(again, manifest)]
+        _tell(chosen, kept, manifest)
     try:
-        cli.main(list(arguments), prog_name="dbt")
+        cli.main([*arguments, *request.get("places", ())], prog_name="dbt", obj=context)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+
+
+def _parse(request: Mapping[str, Any]) -> Any:
+    """The project's manifest; None when it cannot be had, which the build itself will then explain."""
+    return _quietly(["parse", *request["places"]])
+
+
+def _selected(request: Mapping[str, Any], manifest: Any) -> set[str]:
+    state = ["--state", request["state"]] if "state" in request else []
+    words = ["list", "--output", "json", "--output-keys", "unique_id", *request["select"], *state, *request["places"]]
+    listed = (json.loads(line)["unique_id"] for line in _quietly(words, manifest) or ())
+    return {unique_id for unique_id in listed if _is_built(_node(manifest, unique_id))}
+
+
+def _quietly(arguments: Sequence[str], manifest: Any = None) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return dbtRunner(manifest).invoke(["--quiet", *arguments]).result
+
+
+def _is_built(node: Any) -> bool:
+    return node is not None and node.config.get("materialized") != "ephemeral"
+
+
+def _node(manifest: Any, unique_id: str) -> Any:
+    return manifest.nodes.get(unique_id) or manifest.unit_tests.get(unique_id)
+
+
+def _names(chosen: Iterable[str], manifest: Any) -> list[str]:
+    return [f"fqn:{'.'.join(_node(manifest, unique_id).fqn)}" for unique_id in sorted(chosen)]
+
+
+def _tell(chosen: Iterable[str], kept: Container[str], manifest: Any) -> None:
+    """Where a compiled file stands is dbt's own rule: a file of one node has its name, one of several is a folder."""
+    facts = {}
+    for unique_id in chosen:
+        node = _node(manifest, unique_id)
+        file = node.original_file_path
+        if os.path.basename(file) != os.path.basename(node.path):
+            file = os.path.join(file, node.path)
+        compiled = os.path.join(node.package_name, file)
+        facts[unique_id] = {
+            "parents": list(node.depends_on.nodes),
+            "compiled": compiled,
+            "kept": unique_id in kept,
+        }
+    sys.stdout.write(json.dumps({"selected": facts}) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

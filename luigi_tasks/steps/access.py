@@ -33,9 +33,14 @@ def access(settings: Settings, query: Query) -> Access:
     source = CATALOGUE[query.source]
     key: SecretStr | None = getattr(settings, f"{source.NAME}_api_key", None)
     headers = {source.CREDENTIAL_HEADER: key.get_secret_value()} if key and source.CREDENTIAL_HEADER else {}
-    per_minute: int = getattr(settings, f"{source.NAME}_rate_per_minute")
     max_bytes: int = getattr(settings, f"{source.NAME}_max_bytes", settings.source_page_max_bytes)
-    return Access(address(settings, query), per_minute, max_bytes, headers)
+    return Access(address(settings, query), per_minute(settings, source.NAME), max_bytes, headers)
+
+
+def per_minute(settings: Settings, source: str) -> int:
+    """{SOURCE}_RATE_PER_MINUTE."""
+    found: int = getattr(settings, f"{source}_rate_per_minute")
+    return found
 
 
 def address(settings: Settings, query: Query) -> str:

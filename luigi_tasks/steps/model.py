@@ -6,10 +6,13 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from luigi_tasks.domain.dbt_graph import Watcher
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import dbt_ledger, dbt_profile, postgres, warehouse_roles
+from luigi_tasks.gateways import dbt_artifacts, dbt_ledger, dbt_profile, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
+from luigi_tasks.gateways.dbt_artifacts import Kept
+from luigi_tasks.gateways.dbt_events import told
 from luigi_tasks.settings import Settings
 
 
@@ -33,12 +36,14 @@ def build(
     step: str,
     progress: Progress,
     select: Sequence[str] = (),
+    watchers: Sequence[Watcher] = (),
     *,
     from_the_start: bool = False,
 ) -> dict[str, object]:
     """Build the selection, of everything when it is empty. Returns how many nodes ended in which status.
 
-    from_the_start: incremental models are emptied and filled from all that was loaded.
+    from_the_start: incremental models are emptied and filled from all that was loaded. A step that failed goes on
+    where it failed. watchers are told of every node while dbt builds.
 
     Raises ModelError naming the node that failed; its history is kept all the same.
     """
@@ -51,14 +56,21 @@ def build(
     }
     if from_the_start:
         variables["DBT_FULL_REFRESH"] = "true"
+    kept = Kept(folder / "runs", run_key, step)
+    asked = {"select": list(select), **variables}
     with _alone(settings, progress):
         with postgres.transaction(settings) as cursor:
+            resume = kept.resume(asked, dbt_artifacts.counters(cursor), dbt_artifacts.last_build(cursor))
             crash_point("model.role.before")
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
             crash_point("model.role.after")
         crash_point("model.dbt.before")
-        result = Dbt(variables, folder).build(progress, select)
+        with told(watchers) as tell:
+            result = Dbt(variables, folder, observe=tell).build(progress, select, resume=resume)
         crash_point("model.dbt.after")
+        with postgres.transaction(settings) as cursor:
+            kept.keep(folder / "target", result, asked, dbt_artifacts.counters(cursor))
+        kept.sweep(settings.dbt_runs_kept)
     with postgres.transaction(settings) as cursor:
         crash_point("model.ledger.before")
         dbt_ledger.keep_nodes(cursor, run_key, step, result)

@@ -39,7 +39,7 @@ def write(settings: Settings, run_key: str) -> Path:
     destination = reports.path(settings, run_key)
     source = CATALOGUE.get(facts["source"])
     # What the budget was when the run ended, whatever it is when somebody writes the page again.
-    per_minute = kept.get("per_minute") or (access.access(settings, source).per_minute if source else None)
+    per_minute = kept.get("per_minute") or (access.per_minute(settings, source.NAME) if source else None)
     shown = _shown(facts, found, per_minute) | {
         "figures": [(figure, _figure(figure)) for figure in of_its_own],
         "links": links(settings, destination),

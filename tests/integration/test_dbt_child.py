@@ -74,7 +74,7 @@ def test_every_start_and_end_of_a_node_can_be_observed(dbt: Dbt) -> None:
     told = [
         (event["info"]["name"], event["data"]["node_info"]["unique_id"])
         for event in events
-        if event["info"]["name"] in {"LogStartLine", "LogModelResult"}
+        if event.get("info", {}).get("name") in {"LogStartLine", "LogModelResult"}
     ]
     assert told == [("LogStartLine", "model.tiny.one"), ("LogModelResult", "model.tiny.one")]
 
