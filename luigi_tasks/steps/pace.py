@@ -27,7 +27,7 @@ class Pace:
         self._most, self._clock = most, clock
         self.hands = min(FIRST_HANDS, most)
         self._since, self._done, self._was_full = clock(), 0, False
-        self._settled_until, self._rate_before = 0.0, 0.0
+        self._settled_until, self._rate_before, self._warming_up = 0.0, 0.0, self.hands
         self._busy = Counter[str]()
         self._limits: dict[str, float] = {}
 
@@ -60,6 +60,10 @@ class Pace:
     def _look(self) -> None:
         """Compare what gets done with what got done by fewer hands."""
         now = self._clock()
+        if self._warming_up:  # what was begun by fewer hands says nothing of more
+            self._warming_up -= 1
+            self._since, self._done = now, 0
+            return
         if now - self._since < WINDOW_SECONDS or self._done < 2 * self.hands:
             return
         rate = self._done / (now - self._since)
@@ -68,6 +72,7 @@ class Pace:
             self._settled_until = now + SETTLED_SECONDS
         elif self._was_full and self.hands < self._most and now >= self._settled_until:
             self.hands, self._rate_before = min(self._most, 2 * self.hands), rate
+            self._warming_up = self.hands
         else:
             self._rate_before = 0.0
         self._since, self._done, self._was_full = now, 0, False
