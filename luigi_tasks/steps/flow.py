@@ -26,11 +26,12 @@ def give_back_freed_memory() -> None:
 
 class OneAtATime:
     """A turn that one thread of one process has, of all that were forked from where this was made; a process that
-    dies gives its turn back."""
+    dies gives its turn back. To be closed."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         self._own = threading.Lock()  # the file's lock is the process's, not the thread's
+        self.close = self._file.close
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -21,13 +21,13 @@ from luigi_tasks.steps.pace import FIRST_HANDS, Pace
 from luigi_tasks.steps.transfer import Share, Transfer
 
 
-def shares(settings: Settings, processes: int) -> list[Share]:
+def shares(settings: Settings, processes: int, *turns: OneAtATime) -> list[Share]:
     """What each of so many processes gets: together never more than the settings allow.
 
-    A picture that is larger than the share of its process waits until no other process has such a one.
+    turns: two, for several processes: a picture that is larger than the share of its process, as a body or decoded,
+    waits until no other process has such a one.
     """
     hands, more = divmod(settings.upload_concurrency, processes)
-    turns = (OneAtATime(), OneAtATime()) if processes > 1 else (None, None)
     return [
         Share(
             hands + (number < more),

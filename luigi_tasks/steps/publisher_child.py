@@ -26,7 +26,7 @@ from luigi_tasks.domain.parent import die_with
 from luigi_tasks.domain.publishing import Outcome, UploadOutcome
 from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore, open_store
-from luigi_tasks.steps.flow import give_back_freed_memory
+from luigi_tasks.steps.flow import OneAtATime, give_back_freed_memory
 from luigi_tasks.steps.publisher import asked_to_stop, shares, work_off
 from luigi_tasks.steps.publishers import AGAIN, Order
 from luigi_tasks.steps.transfer import Share
@@ -109,11 +109,12 @@ def main() -> None:
     with line, contextlib.suppress(EOFError):
         with open(0, "rb", buffering=0, closefd=False) as given:
             order: Order = pickle.load(given)  # noqa: S301 (our own parent's)
-        children, alive = _fork_all(order, line)
-        line.say(ended=_ends(children, alive, [0, stop]))
+        with contextlib.closing(OneAtATime()) as bodies, contextlib.closing(OneAtATime()) as decodes:
+            children, alive = _fork_all(order, line, bodies, decodes)
+            line.say(ended=_ends(children, alive, [0, stop]))
 
 
-def _fork_all(order: Order, line: Line) -> tuple[list[int], int]:
+def _fork_all(order: Order, line: Line, *turns: OneAtATime) -> tuple[list[int], int]:
     """The publishers, and a descriptor that can be read when all of them have ended."""
     store, _ = guard(order.settings, order.run_key, open_store(order.settings))
     own, (alive, held) = os.getpid(), os.pipe()
@@ -121,7 +122,7 @@ def _fork_all(order: Order, line: Line) -> tuple[list[int], int]:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until there is somebody who hears it
     gc.collect()
     gc.freeze()  # so that no collection copies what is shared
-    for share in shares(order.settings, order.processes):
+    for share in shares(order.settings, order.processes, *turns):
         child = os.fork()
         if not child:
             die_with(own)
