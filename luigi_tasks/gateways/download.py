@@ -27,6 +27,7 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 QUICK_FLOOR_SECONDS = 1.0
+FEW_ANSWERS = 4
 REDIRECTS = {301, 302, 303, 307, 308}
 BY_STATUS = {
     401: (Outcome.UNREACHABLE, "blocked: HTTP 401"),
@@ -72,10 +73,17 @@ class _AnswerTimes:
 
     def __init__(self, most: float) -> None:
         self._most, self._usual = most, most
+        self._good, self._least = 0, most
 
     def note(self, seconds: float) -> None:
         """A good answer began after so many seconds."""
         self._usual = max(seconds, 0.8 * self._usual)
+        self._good, self._least = self._good + 1, min(self._least, seconds)
+
+    @property
+    def least(self) -> float | None:
+        """Seconds; None before a few good answers: the first ones of a busy process are late by its own fault."""
+        return self._least if self._good >= FEW_ANSWERS else None
 
     @property
     def quick(self) -> float:
@@ -105,6 +113,10 @@ class Downloader:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pools.clear()
+
+    def least_answer_seconds(self) -> float | None:
+        """How soon the quickest good answer began; None before there were a few."""
+        return self._answers.least
 
     def fetch_quickly(self, url: str, *, expected_bytes: int, into: memoryview | None = None) -> Download:
         """As fetch, but asked once, and given up after IMAGE_ANSWER_SECONDS, or less, of silence."""

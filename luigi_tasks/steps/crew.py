@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
@@ -31,17 +31,24 @@ if TYPE_CHECKING:
 UNSTORED_IN_A_ROW = 8  # each was repeated by the driver already
 
 
+class Counter(Protocol):
+    """Told of every outcome once it is registered; safe for threads."""
+
+    def count(self, outcome: UploadOutcome) -> None:
+        """One more item is done."""
+
+
 class Crew:
     """Threads that take the next picture until none is left. Any number of crews may share a manifest."""
 
     def __init__(
-        self, settings: Settings, run_key: str, transfer: Transfer, meter: Meter, stop: threading.Event
+        self, settings: Settings, run_key: str, transfer: Transfer, counter: Counter, stop: threading.Event
     ) -> None:
         self._settings, self._run_key, self._transfer = settings, run_key, transfer
-        self._meter, self._stop = meter, stop
+        self._counter, self._stop = counter, stop
         self._after, self._unstored = 0, 0
 
-    def work_off(self, hands: int, asked_to_stop: threading.Event) -> tuple[str, ...]:
+    def work_off(self, hands: int, pace: Pace, asked_to_stop: threading.Event) -> tuple[str, ...]:
         """Return when nothing is left that could be done now: a sentence for each host that was given up.
 
         Begins nothing new once it is asked to stop. Raises the first error of a hand once all have stopped,
@@ -56,7 +63,7 @@ class Crew:
                 lambda limit: self._claim(worker, connection, limit),
                 lambda: self._others(worker, connection),
                 self._stop,
-                Pace(hands),
+                pace,
             )
             self._run(worklist, clerk, hands, asked_to_stop)
             worker.check()
@@ -123,7 +130,7 @@ class Crew:
         crash_point("publish.register.before")
         clerk.register(claim, outcome)
         crash_point("publish.register.after")
-        self._meter.count(outcome)
+        self._counter.count(outcome)
         self._unstored = self._unstored + 1 if outcome.outcome is Outcome.UNSTORED else 0
         if self._unstored >= UNSTORED_IN_A_ROW:
             raise StoreError(
@@ -145,11 +152,16 @@ class Meter:
 
     def count(self, outcome: UploadOutcome) -> None:
         """One more item is done."""
+        if outcome.outcome is Outcome.STORED:
+            self.add(stored=1, size=outcome.bytes or 0)
+        else:
+            self.add(failed=1)
+
+    def add(self, *, stored: int = 0, failed: int = 0, size: int = 0) -> None:
+        """So many more items are done; size: bytes of those that were stored."""
         with self._counting:
-            self._done += 1
-            if outcome.outcome is Outcome.STORED:
-                self._bytes += outcome.bytes or 0
-            else:
-                self._failed += 1
+            self._done += stored + failed
+            self._failed += failed
+            self._bytes += size
             note = f"{self._failed} not stored" if self._failed else ""
             self._progress.update(self._done, self._total, bytes_done=self._bytes, note=note)

@@ -2,7 +2,8 @@
 
 Hands beyond what a process can feed only take turns at its interpreter: on loopback 64 were slower than eight, with a
 round trip of 60 ms eight times as fast. So their number doubles while that gets at least a tenth more done, and the
-question is asked again after a while. A host that answers 429 or 503 gets half of what it had, and more again with
+question is asked again after a while. Where the quickest of the first answers took FAR_SECONDS, nothing is tried out:
+there all hands begin. A host that answers 429 or 503 gets half of what it had, and more again with
 good answers.
 """
 
@@ -18,14 +19,22 @@ FIRST_HANDS = 16
 WORTH_IT = 1.1
 WINDOW_SECONDS = 0.5
 SETTLED_SECONDS = 20.0
+FAR_SECONDS = 0.02
 
 
 class Pace:
     """Not safe for threads: the caller holds its own lock. hands: how many may be busy now."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
-        self.hands = min(FIRST_HANDS, most)
+    def __init__(
+        self,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        first: int = FIRST_HANDS,
+        answer_seconds: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._most, self._clock, self._answer_seconds = most, clock, answer_seconds
+        self.hands, self._distance_known = min(first, most), False
         self._since, self._done, self._was_full = clock(), 0, False
         self._settled_until, self._rate_before, self._warming_up = 0.0, 0.0, self.hands
         self._busy = Counter[str]()
@@ -33,6 +42,8 @@ class Pace:
 
     def room(self) -> bool:
         """True when one more may be begun."""
+        if not self._distance_known:
+            self._leap()
         full = self._busy.total() >= self.hands
         self._was_full = self._was_full or full
         return not full
@@ -56,6 +67,14 @@ class Pace:
         self._busy[host] -= 1
         self._done += 1
         self._look()
+
+    def _leap(self) -> None:
+        """Hosts are far away: hands wait, they do not work, so that all of them are needed at once."""
+        if (seconds := self._answer_seconds()) is None:
+            return
+        self._distance_known = True
+        if seconds >= FAR_SECONDS:
+            self.hands = self._warming_up = self._most
 
     def _look(self) -> None:
         """Compare what gets done with what got done by fewer hands."""

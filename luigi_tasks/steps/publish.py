@@ -2,30 +2,25 @@
 
 A run may be killed at any point and started again: what it registered is skipped, what it put and did not register is
 found in the store, compared and registered. Any number of processes may publish one manifest: they share its items
-by claims, and what a dead or hanging one held is taken over.
+by claims, and what a dead or hanging one held is taken over. Publish itself takes several for a long manifest
+(steps/publishers.py).
 """
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from types import FrameType
 
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import UploadTotals
 from luigi_tasks.gateways import postgres, upload_ledger
-from luigi_tasks.gateways.decoders import Decoders, DecodingLimits
-from luigi_tasks.gateways.download import Downloader
 from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps.crew import Crew, Meter
+from luigi_tasks.steps.crew import Meter
 from luigi_tasks.steps.flow import give_back_freed_memory
-from luigi_tasks.steps.transfer import Transfer
+from luigi_tasks.steps.publisher import asked_to_stop, shares, work_off
+from luigi_tasks.steps.publishers import Order, Publishers, processes
 
 
 def freeze_step(settings: Settings, run_key: str) -> dict[str, object]:
@@ -49,42 +44,26 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
         before = upload_ledger.totals(cursor, run_key)
     stopped: tuple[str, ...] = ()
     if before.open:
-        store.check()
-        store, _ = guard(settings, run_key, store)
-        give_back_freed_memory()
-        stop = threading.Event()
-        with (
-            _asked_to_stop() as asked,
-            Downloader(settings, stop) as downloader,
-            Decoders(DecodingLimits.of(settings)) as decoders,
-        ):
-            transfer = Transfer(settings, run_key, store, downloader, decoders)
-            crew = Crew(settings, run_key, transfer, Meter(progress, before), stop)
-            stopped = crew.work_off(min(settings.upload_concurrency, before.open), asked)
+        meter = Meter(progress, before)
+        many = processes(settings, before.open) > 1
+        stopped = (_by_several if many else _by_this_one)(settings, run_key, store, meter, before.open)
     with postgres.transaction(settings) as cursor:
         return replace(upload_ledger.totals(cursor, run_key), stopped=stopped)
 
 
-@contextlib.contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Set by SIGINT and SIGTERM, where signals may be handled at all: in the main thread.
+def _by_this_one(settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int) -> tuple[str, ...]:
+    store.check()
+    store, _ = guard(settings, run_key, store)
+    give_back_freed_memory()
+    (share,) = shares(settings, 1)
+    share = replace(share, hands=min(share.hands, pictures))
+    with asked_to_stop() as asked:
+        return work_off(settings, run_key, store, meter, share, asked)
 
-    An exception that a handler raises is lost when it strikes inside a destructor; an event is not. Leaving the
-    block raises KeyboardInterrupt when it is set, a second signal does so at once.
-    """
-    asked = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    handled = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    previous = {number: signal.signal(number, ask) for number in handled}
-    try:
-        yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if asked.is_set():
-        raise KeyboardInterrupt
+def _by_several(settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int) -> tuple[str, ...]:
+    """The store is checked and probed here while the program of the others starts; they open it by the settings."""
+    with asked_to_stop() as asked, Publishers() as publishers:
+        store.check()
+        guard(settings, run_key, store)
+        return publishers.work_off(Order(settings, run_key, processes(settings, pictures)), meter, asked)

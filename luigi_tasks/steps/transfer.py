@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
@@ -20,10 +21,10 @@ from luigi_tasks.gateways.decoders import Decoders
 from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
 from luigi_tasks.gateways.objects import ObjectStore, StoreUnavailable
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps.flow import WeightGate
+from luigi_tasks.steps.flow import OneAtATime, WeightGate
 from luigi_tasks.steps.verify import Limits, verify
 
-SLACK_BYTES = 1 << 20  # a body that much larger than its record says is not asked for twice
+SLACK_BYTES = 1 << 14  # a body that much larger than its record says is not asked for twice
 Intend = Callable[[str], None]
 
 
@@ -33,17 +34,37 @@ class Fetch(Protocol):
     def __call__(self, url: str, *, expected_bytes: int, into: memoryview) -> Download: ...
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one publishing process may take. hands: pictures in flight; first: of them, to begin with; bytes: of bodies
+    in flight, and as many of decodes; decoders: children that decode; large_bodies, large_decodes: the turns of what
+    is above `bytes`, where processes share them."""
+
+    hands: int
+    first: int
+    bytes: int
+    decoders: int
+    large_bodies: OneAtATime | None = None
+    large_decodes: OneAtATime | None = None
+
+
 class Transfer:
-    """Moves pictures of one run; shared by its threads. Both gates count bytes, against UPLOAD_MEMORY_BYTES each."""
+    """Moves pictures of one run; shared by its threads. Both gates count bytes, each against all of `share`."""
 
     def __init__(
-        self, settings: Settings, run_key: str, store: ObjectStore, downloader: Downloader, decoders: Decoders
+        self,
+        settings: Settings,
+        run_key: str,
+        store: ObjectStore,
+        downloader: Downloader,
+        decoders: Decoders,
+        share: Share,
     ) -> None:
         self._run_key, self._store, self._downloader, self._decoders = run_key, store, downloader, decoders
         self._limits = Limits.of(settings)
-        self._bodies = WeightGate(settings.upload_memory_bytes)
-        self._buffers = Buffers(settings.upload_memory_bytes)
-        self._decoding = WeightGate(settings.upload_memory_bytes)
+        self._bodies = WeightGate(share.bytes, share.large_bodies)
+        self._buffers = Buffers(share.bytes)
+        self._decoding = WeightGate(share.bytes, share.large_decodes)
 
     def move(self, item: ManifestItem, intend: Intend, *, quick: bool = False) -> UploadOutcome:
         """Store one picture. intend(sha256) must have committed the intent when it returns.

@@ -58,3 +58,16 @@ def test_a_host_that_complains_gets_half_and_earns_it_back() -> None:
         pace.begin("h")
         pace.end("h", STORED)
     assert "h" not in pace._limits
+
+
+def test_all_hands_begin_at_once_where_the_first_answers_come_from_far() -> None:
+    answers: list[float | None] = [None]
+    pace = Pace(64, lambda: 0.0, answer_seconds=lambda: answers[0])
+    assert (pace.room(), pace.hands) == (True, 16)
+    answers[0] = 0.06
+    assert (pace.room(), pace.hands) == (True, 64)
+
+
+def test_near_hosts_get_more_hands_only_as_these_get_more_done() -> None:
+    pace = Pace(64, lambda: 0.0, first=4, answer_seconds=lambda: 0.002)
+    assert (pace.room(), pace.hands) == (True, 4)
