@@ -99,6 +99,8 @@ class Dbt:
         exclude_types: what is left out; unit tests speak of the code alone, which a run does not change.
         """
         arguments = ["build", "--log-format", "json", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
+        # A test that reads a selected table and a model that is neither selected nor above the selection is not ours.
+        arguments += ["--indirect-selection", "buildable"]
         for kind in exclude_types:
             arguments += ["--exclude-resource-type", kind]
         if select:
