@@ -37,10 +37,21 @@ def freeze_step(settings: Settings, run_key: str) -> dict[str, object]:
     return {"items": items}
 
 
-def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Progress) -> UploadTotals:
+def grow(settings: Settings, run_key: str) -> None:
+    """Add what is pending by now to the manifest of a run whose crawl goes on; Freeze ends that."""
+    with postgres.transaction(settings) as cursor:
+        crash_point("freeze.manifest.before")
+        upload_ledger.grow(cursor, run_key)
+    crash_point("freeze.manifest.after")
+
+
+def publish(
+    settings: Settings, run_key: str, store: ObjectStore, progress: Progress, *, enough: threading.Event | None = None
+) -> UploadTotals:
     """Attempt every open item of the run's manifest once; the run's totals, counted from the tables.
 
-    Items of a host that does not answer at all may stay open; `stopped` says so.
+    Items of a host that does not answer at all may stay open; `stopped` says so. enough: ends this early when it is
+    set, after the pictures in flight; None: signals do, where they may be handled.
 
     Raises StoreError when the store needs a person (no picture is charged for that), and whatever the warehouse
     raises; KeyboardInterrupt, also for SIGTERM, after the pictures in flight were finished or dropped.
@@ -54,7 +65,7 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
         give_back_freed_memory()
         stop = threading.Event()
         with (
-            _asked_to_stop() as asked,
+            _asked_to_stop() if enough is None else contextlib.nullcontext(enough) as asked,
             Downloader(settings, stop) as downloader,
             Decoders(DecodingLimits.of(settings)) as decoders,
         ):
