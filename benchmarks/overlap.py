@@ -34,7 +34,7 @@ HEADS = (
     ("stored", 9),
     ("rounds", 8),
 )
-CHUNKS = {"one after the other": 0, "in rounds": 40}
+CHUNKS = {"one after the other": 0, "in rounds": Settings.model_fields["chunk_pages"].default}
 MOMENTS = """
 select
     (select min(finished_at) from ops.uploads where outcome = 'stored'),
