@@ -7,7 +7,7 @@ one with pictures:  Collect ─ Report ─ Remodel ┬ Derive ─ Publish ─ Fr
                                                └ LoadDetails ─ FetchDetails ─ Model
 an archive:         as every source, and Model ─ Derive ─ StoreFolder (one a folder) ─ Fetch
 
-Fetch         responses of the source → raw zone
+Fetch         responses of the source → raw zone; beside a long crawl, rounds of what follows (steps/rounds.py)
 Load          raw zone → raw.* and the ledger
 Clean         raw zone → typed Parquet in the clean zone, for entities that say so
 Model         dbt build of the source's models: wallpapers and the pending views …

@@ -65,6 +65,9 @@ class Settings(SourceSettings):
     wallhaven_sweep_rest_hours: float = Field(
         20, ge=0, description="a rotation begins so long after the listing was last read whole"
     )
+    chunk_pages: int = Field(
+        20, ge=0, description="a longer crawl is loaded, modelled and published in chunks while it goes on; 0 = never"
+    )
     gone_confirmations: int = Field(3, ge=1, description="answers of 404 after which a wallpaper counts as gone")
     gone_spacing_hours: float = Field(20, ge=0, description="time between two of these answers")
     details_per_run: int = Field(120, ge=0, description="details (tags, uploader) fetched in a run; 0 = none")

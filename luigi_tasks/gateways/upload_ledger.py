@@ -31,6 +31,32 @@ with frozen as (
 update ops.manifests set items = (select count(*) from frozen) where manifest_id = %(manifest_id)s
 """
 
+GROWING_MANIFEST = "insert into ops.manifests (run_key, items, growing) values (%s, 0, true) on conflict do nothing"
+GROW_MANIFEST = """
+with growing as (
+    select manifest_id, items from ops.manifests where run_key = %(run_key)s and growing for update
+),
+grown as (
+    insert into ops.manifest_items
+        (manifest_id, position, wallhaven_id, image_url, s3_key, file_type, file_size, width, height)
+    select
+        g.manifest_id, g.items + row_number() over newest,
+        p.wallhaven_id, p.image_url, p.s3_key, p.file_type, p.file_size, p.width, p.height
+    from draenei_content.pending_uploads as p
+    cross join growing as g
+    where not exists (
+        select 1 from ops.manifest_items as i where i.manifest_id = g.manifest_id and i.wallhaven_id = p.wallhaven_id
+    )
+    window newest as (order by p.uploaded_at desc, p.wallhaven_id desc)
+    order by p.uploaded_at desc, p.wallhaven_id desc
+    limit (select greatest(coalesce(%(limit)s, 9223372036854775807) - items, 0) from growing)
+    returning 1
+)
+update ops.manifests as m set items = m.items + (select count(*) from grown)
+from growing as g
+where m.manifest_id = g.manifest_id
+"""
+
 OPEN = """
 from ops.manifests as m
 inner join ops.manifest_items as i on m.manifest_id = i.manifest_id
@@ -149,13 +175,23 @@ limit %s
 def freeze(cursor: Cursor, run_key: str, limit: int | None) -> int:
     """Copy the pending pictures, newest first, into the run's manifest; the number of its items.
 
-    limit: at most so many; None: all. A run that has a manifest keeps it as it is.
+    limit: at most so many; None: all. A run that has a manifest keeps it as it is; one that is growing is given what
+    is pending and not in it, for the last time.
     """
     cursor.execute(NEW_MANIFEST, (run_key,))
     if row := cursor.fetchone():
         cursor.execute(FILL_MANIFEST, {"manifest_id": row[0], "limit": limit})
+    else:
+        cursor.execute(GROW_MANIFEST, {"run_key": run_key, "limit": limit})
+        cursor.execute("update ops.manifests set growing = false where run_key = %s and growing", (run_key,))
     cursor.execute("select items from ops.manifests where run_key = %s", (run_key,))
     return _number(cursor)
+
+
+def grow(cursor: Cursor, run_key: str) -> None:
+    """Add the pending pictures that are not in it yet, newest first, to the run's manifest; begin one that grows."""
+    cursor.execute(GROWING_MANIFEST, (run_key,))
+    cursor.execute(GROW_MANIFEST, {"run_key": run_key, "limit": None})
 
 
 def intend(cursor: Cursor, run_key: str, intents: Sequence[tuple[Claim, str]]) -> dict[int, Exception]:

@@ -59,12 +59,13 @@ def _parse(source: Source, entity: str, body: bytes, where: str) -> None:
         raise Retry(SourceError(problem.what, where=where, mend=LATER)) from None
 
 
-def seconds_to_pause(headers: Mapping[str, str], now: float) -> float:
+def seconds_to_pause(headers: Mapping[str, str], now: float, own: int = 0) -> float:
     """How long nobody should ask, by the source's own count (x-ratelimit-*): 0 while it has requests left.
 
-    now: seconds since the epoch. At most a minute, the length of the window that the source counts in.
+    now: seconds since the epoch. own: our requests in the last minute; when they are all that the source allows, its
+    count is ours, and our budget waits for the window already. At most a minute, the length of that window.
     """
-    if headers.get("x-ratelimit-remaining") != "0":
+    if headers.get("x-ratelimit-remaining") != "0" or own >= number(headers.get("x-ratelimit-limit"), math.inf):
         return 0.0
     reset = number(headers.get("x-ratelimit-reset"), 0.0)
     return min(max(reset - now if reset else DEFAULT_RETRY_AFTER, 1.0), 60.0)

@@ -19,32 +19,35 @@ from luigi_tasks.sources.answers import LATER
 from luigi_tasks.sources.contract import Page, Request
 from luigi_tasks.steps import sweep
 from luigi_tasks.steps.fetch import Fetched, Fetcher
+from luigi_tasks.steps.rounds import Rounds
 
 
 def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
     """Every page of the run's query, until the first page wholly inside what is certified plus one, or the end.
 
     Then a slice of the rotating sweep. Returns pages, records, requests, claimed_total, and why it stopped ('end' or
-    'known'); rereads, gaps, pages searched and swept, records that vanished, when there are any. The certificate
-    stands in ops.certificates when this returns.
+    'known'); rereads, gaps, pages searched and swept, records that vanished, rounds that went on beside a long crawl,
+    when there are any. The certificate stands in ops.certificates when this returns.
     """
     with Fetcher(settings, run, store, progress) as fetcher:
         walk = _prepared(fetcher)
         route = Route(fetcher)
         records = reads = 0
         seen: dict[str, Position] = {}
-        while walk.next is not None:
-            fetched = route.read(walk.next, walk.times_read(walk.next))
-            reads += 1
-            records += len(fetched.page.records)
-            progress.update(
-                walk.next,
-                fetched.page.last_number,
-                note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
-            )
-            read = _as_read(fetcher, walk.next, fetched)
-            seen |= {position.record_id: position for position in read.positions}
-            walk.take(read)
+        with Rounds(settings, run) as rounds:
+            while walk.next is not None:
+                rounds.note(reads)
+                fetched = route.read(walk.next, walk.times_read(walk.next))
+                reads += 1
+                records += len(fetched.page.records)
+                progress.update(
+                    walk.next,
+                    fetched.page.last_number,
+                    note=f"{records} records, {fetcher.used}/{fetcher.budget.per_minute} per minute",
+                )
+                read = _as_read(fetcher, walk.next, fetched)
+                seen |= {position.record_id: position for position in read.positions}
+                walk.take(read)
         certificate = walk.certificate()
         swept = sweep.sweep(fetcher, lambda page, times: _read(fetcher, route, page, times), walk, certificate)
         seen |= swept.seen
@@ -63,6 +66,8 @@ def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) 
             "requests": fetcher.requests,
             "claimed_total": certificate.total_last,
             "stopped_at": certificate.stopped_at,
+            **({"rounds": rounds.begun} if rounds.begun else {}),
+            **({"round_problem": rounds.problem} if rounds.problem else {}),
             **({"sweep_problem": swept.problem} if swept.problem else {}),
             **{name: number for name, number in found.items() if number},
         }

@@ -195,7 +195,7 @@ class Fetcher:
         seconds = (
             retry_after(response.headers)
             if told_to_wait
-            else seconds_to_pause(response.headers, response.fetched_at.timestamp())
+            else seconds_to_pause(response.headers, response.fetched_at.timestamp(), self.used)
         )
         if told_to_wait and seconds > self.settings.http_max_wait_seconds:
             raise SourceThrottled(

@@ -8,6 +8,8 @@ by claims, and what a dead or hanging one held is taken over. Publish itself tak
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import replace
 
 from luigi_tasks.domain.faults import crash_point
@@ -32,10 +34,21 @@ def freeze_step(settings: Settings, run_key: str) -> dict[str, object]:
     return {"items": items}
 
 
-def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Progress) -> UploadTotals:
+def grow(settings: Settings, run_key: str) -> None:
+    """Add what is pending by now to the manifest of a run whose crawl goes on; Freeze ends that."""
+    with postgres.transaction(settings) as cursor:
+        crash_point("freeze.manifest.before")
+        upload_ledger.grow(cursor, run_key)
+    crash_point("freeze.manifest.after")
+
+
+def publish(
+    settings: Settings, run_key: str, store: ObjectStore, progress: Progress, *, enough: threading.Event | None = None
+) -> UploadTotals:
     """Attempt every open item of the run's manifest once; the run's totals, counted from the tables.
 
-    Items of a host that does not answer at all may stay open; `stopped` says so.
+    Items of a host that does not answer at all may stay open; `stopped` says so. enough: ends this early when it is
+    set, after the pictures in flight; None: signals do, where they may be handled.
 
     Raises StoreError when the store needs a person (no picture is charged for that), and whatever the warehouse
     raises; KeyboardInterrupt, also for SIGTERM, after the pictures in flight were finished or dropped.
@@ -45,19 +58,23 @@ def publish(settings: Settings, run_key: str, store: ObjectStore, progress: Prog
     stopped: tuple[str, ...] = ()
     if before.open:
         meter = Meter(progress, before)
-        many = processes(settings, before.open) > 1
-        stopped = (_by_several if many else _by_this_one)(settings, run_key, store, meter, before.open)
+        if enough is None and processes(settings, before.open) > 1:
+            stopped = _by_several(settings, run_key, store, meter, before.open)
+        else:
+            stopped = _by_this_one(settings, run_key, store, meter, before.open, enough)
     with postgres.transaction(settings) as cursor:
         return replace(upload_ledger.totals(cursor, run_key), stopped=stopped)
 
 
-def _by_this_one(settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int) -> tuple[str, ...]:
+def _by_this_one(
+    settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int, enough: threading.Event | None
+) -> tuple[str, ...]:
     store.check()
     store, _ = guard(settings, run_key, store)
     give_back_freed_memory()
     (share,) = shares(settings, 1)
     share = replace(share, hands=min(share.hands, pictures))
-    with asked_to_stop() as asked:
+    with asked_to_stop() if enough is None else contextlib.nullcontext(enough) as asked:
         return work_off(settings, run_key, store, meter, share, asked)
 
 

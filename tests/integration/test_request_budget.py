@@ -79,6 +79,22 @@ def test_a_burst_then_even_spacing(warehouse: Warehouse, budget: Open) -> None:
     assert max(gaps[BURST - 1 :]) < 0.5
 
 
+def test_late_requests_are_caught_up_with(warehouse: Warehouse, budget: Open) -> None:
+    """Those that follow a slow time come faster than evenly, but never faster than at half the spacing."""
+    own = budget(50, 5.0)
+    spacing = 0.1
+    for _ in range(BURST):
+        own.take()
+    for _ in range(BURST):
+        own.take()
+        time.sleep(1.4 * spacing)
+    for _ in range(6):
+        own.take()
+    gaps = [after - before for before, after in itertools.pairwise(granted(warehouse)[-7:])]
+    assert min(gaps) >= spacing / 2
+    assert sum(gaps) < 6 * spacing * 0.9
+
+
 def test_a_limit_below_the_burst_holds(budget: Open) -> None:
     own = budget(2, 0.4)
     begun = time.monotonic()

@@ -126,3 +126,12 @@ def test_the_sources_own_count_is_obeyed(headers: dict[str, str], seconds: float
 
 def test_a_number_is_never_negative_and_never_nan() -> None:
     assert [number(text, 7.0) for text in ("1.5", "-1", "x", "", None, "nan")] == [1.5, 0.0, 7.0, 7.0, 7.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("own", "limit", "seconds"), [(45, "45", 0.0), (44, "45", 30.0), (45, "60", 30.0), (45, "", 30.0)]
+)
+def test_a_count_that_is_all_ours_needs_no_pause(own: int, limit: str, seconds: float) -> None:
+    """The budget holds the next request back until the window that these fill is over; not so with others' requests."""
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1030", "x-ratelimit-limit": limit}
+    assert seconds_to_pause(headers, 1000.0, own) == seconds

@@ -1,0 +1,45 @@
+"""A long crawl that is killed while a round beside it publishes, then the same command: every promise is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Warehouse
+from tests.journey.running import RUN, Pipeline, wait_until
+from tests.prove.invariants import World, check
+from twin import Catalogue, Fault
+
+PAGES = 5
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """Five pages."""
+    return Catalogue.generate(100, small=True)
+
+
+@pytest.mark.prove
+def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline, warehouse: Warehouse) -> None:
+    """The fourth page does not come, and yet pictures of the first ones are stored."""
+    twin = pipeline.twin
+    twin.faults.add(Fault("slow", "search", page=PAGES - 1, times=None, seconds=600.0))
+    twin.faults.add(Fault("slow", "image", after=10, times=None, seconds=5))
+    child = pipeline.start(RUN, CHUNK_PAGES="1", DETAILS_PER_RUN="0", DERIVATIVES="none")
+    wait_until(lambda: pipeline.count("ops.uploads") >= 10 or not child.runs(), "ten pictures")
+    assert child.runs(), child.ended().stderr
+    child.kill()
+    assert pipeline.count("ops.pages") == PAGES - 2
+    assert pipeline.count("ops.steps") == 0
+    world = World(warehouse.settings(wallhaven_image_hosts=(twin.image_host,), wallhaven_api_url=twin.api_url), twin)
+    assert check(world) == {}
+    early, asked = pipeline.objects(), len(twin.api_calls())
+    twin.faults.clear()
+    ended = pipeline.collect(RUN, CHUNK_PAGES="1", DETAILS_PER_RUN="0", DERIVATIVES="none")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(twin.api_calls()) - asked == 2, "no page is asked twice"
+    assert {key: pipeline.objects()[key] for key in early} == early
+    pipeline.whole()
+    assert check(world, at_rest=True) == {}
+    assert pipeline.rows("select count(*), count(distinct manifest_id) from ops.manifest_items") == [(100, 1)]
+    replayed = pipeline.verb("replay", "--diff")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
