@@ -9,9 +9,10 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import luigi.rpc
@@ -20,11 +21,15 @@ from luigi.interface import PidLockAlreadyTakenExit
 from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import postgres, run_ledger
-from luigi_tasks.settings import Settings
-from luigi_tasks.steps import metrics, notify, session, summary
+
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
+    from luigi_tasks.steps.session import Session
+
+Told = Callable[["Settings", str], object]
 
 log = logging.getLogger("luigi-interface")
-_sessions: dict[str, session.Session] = {}
+_sessions: dict[str, Session] = {}
 _said: set[str] = set()
 OWN_ERROR = re.compile(r"^luigi_tasks\.domain\.errors\.\w+: (.+)\Z", re.MULTILINE | re.DOTALL)
 
@@ -34,6 +39,8 @@ def hold(settings: Settings, run: Run) -> None:
 
     Raises PidLockAlreadyTakenExit, which Luigi turns into exit code 10, when another process holds the lock.
     """
+    from luigi_tasks.steps import session
+
     source = run.query.source
     if source not in _sessions:
         session.open_warehouse(settings)
@@ -71,36 +78,38 @@ def _take_over(run: Run) -> None:
             scheduler.add_task(worker=task["worker_running"], task_id=task_id, status="FAILED", expl="it was killed")
 
 
-def _begin(settings: Settings, source: str) -> session.Session:
+def _begin(settings: Settings, source: str) -> Session:
+    from luigi_tasks.steps import metrics, notify, session, summary
+
     try:
         begun = session.Session(settings, source)
     except AlreadyRunning as problem:
         print(problem, file=sys.stderr)
         raise PidLockAlreadyTakenExit from None
-    atexit.register(_end, settings, begun, os.getpid())
+    atexit.register(_end, settings, begun, os.getpid(), summary.say, (metrics.tell, notify.notify))
     signal.signal(signal.SIGTERM, _interrupt)
     sys.excepthook = _one_line
     return begun
 
 
-def _end(settings: Settings, begun: session.Session, owner: int) -> None:
+def _end(settings: Settings, begun: Session, owner: int, say: Told, tell: Sequence[Told]) -> None:
     """Settle what is open and say what was done; a forked worker is not the one to do it."""
     if os.getpid() != owner:
         return
     try:
         begun.close()
         for run_key in begun.runs:
-            summary.say(settings, run_key)
+            say(settings, run_key)
     except PipelineError as problem:
         print(problem, file=sys.stderr)
     else:
         for run_key in begun.runs:
-            _tell(settings, run_key)
+            _tell(settings, run_key, tell)
 
 
-def _tell(settings: Settings, run_key: str) -> None:
+def _tell(settings: Settings, run_key: str, listeners: Sequence[Told]) -> None:
     """Metrics and messages of a run; what does not arrive is a line on stderr, the run is what it is."""
-    for tell in (metrics.tell, notify.notify):
+    for tell in listeners:
         try:
             tell(settings, run_key)
         except PipelineError as problem:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import requests
-
 from luigi_tasks.domain.errors import NotificationError, SettingsError
 
 PING_SECONDS = 10
@@ -37,6 +35,8 @@ def send(addresses: str, title: str, body: str, *, failure: bool) -> int:
 
 def ping(url: str) -> None:
     """Fetch the dead-man's address. Raises NotificationError, which names its host only: the path is the secret."""
+    import requests
+
     host = urlsplit(url).hostname
     try:
         answer = requests.get(url, timeout=PING_SECONDS, allow_redirects=False)
