@@ -51,6 +51,12 @@ where upload_status in ('retrying', 'given_up');
 create index if not exists wallpapers_by_status on {{ this }} (upload_status)
 {%- endmacro -%}
 
+{#- Post-hook: who was rated anew is looked for among the wallpapers that changed at all. -#}
+{%- macro index_later_versions() -%}
+create index if not exists wallpaper_versions_later on {{ this }} (wallhaven_id, purity)
+where version_number > 1
+{%- endmacro -%}
+
 {#- Where an original is kept. A type that nobody knows gets a key too: the uploader then refuses it, visibly. -#}
 {%- macro object_key(wallhaven_id, file_type) -%}
 'wallpapers/' || {{ wallhaven_id }} || '.' || case {{ file_type }}
