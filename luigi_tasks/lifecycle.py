@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import luigi.rpc
@@ -21,12 +21,16 @@ from luigi.interface import PidLockAlreadyTakenExit
 from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import postgres, run_ledger, scheduler_nodes
-from luigi_tasks.settings import Settings
-from luigi_tasks.steps import metrics, notify, overview, run_report, session, summary
 from luigi_tasks.watching import scheduler_url
 
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
+    from luigi_tasks.steps.session import Session
+
+Told = Callable[["Settings", str], object]
+
 log = logging.getLogger("luigi-interface")
-_sessions: dict[str, session.Session] = {}
+_sessions: dict[str, Session] = {}
 _said: set[str] = set()
 OWN_ERROR = re.compile(r"^luigi_tasks\.domain\.errors\.\w+: (.+)\Z", re.MULTILINE | re.DOTALL)
 
@@ -36,6 +40,8 @@ def hold(settings: Settings, run: Run) -> None:
 
     Raises PidLockAlreadyTakenExit, which Luigi turns into exit code 10, when another process holds the lock.
     """
+    from luigi_tasks.steps import session
+
     source = run.query.source
     if source not in _sessions:
         session.open_warehouse(settings)
@@ -81,37 +87,43 @@ def _end_killed(scheduler: Any, run: Run, tasks: dict[str, Any]) -> None:
             scheduler.add_task(worker=worker, task_id=task_id, status="FAILED", expl="it was killed", runnable=False)
 
 
-def _begin(settings: Settings, source: str) -> session.Session:
+def _begin(settings: Settings, source: str) -> Session:
+    # Now, because a process that ends may import nothing more.
+    from luigi_tasks.steps import metrics, notify, overview, run_report, session, summary
+
     try:
         begun = session.Session(settings, source)
     except AlreadyRunning as problem:
         print(problem, file=sys.stderr)
         raise PidLockAlreadyTakenExit from None
-    atexit.register(_end, settings, begun, os.getpid())
+    last = (metrics.tell, overview.tell, notify.notify)
+    atexit.register(_end, settings, begun, os.getpid(), (run_report.write,), summary.say, last)
     signal.signal(signal.SIGTERM, _interrupt)
     sys.excepthook = _one_line
     return begun
 
 
-def _end(settings: Settings, begun: session.Session, owner: int) -> None:
+def _end(
+    settings: Settings, begun: Session, owner: int, before: Sequence[Told], say: Told, after: Sequence[Told]
+) -> None:
     """Settle what is open and say what was done; a forked worker is not the one to do it."""
     if os.getpid() != owner:
         return
     try:
         begun.close()
         for run_key in begun.runs:
-            _tell(settings, run_key, (run_report.write,))
-            summary.say(settings, run_key)
+            _tell(settings, run_key, before)
+            say(settings, run_key)
     except PipelineError as problem:
         print(problem, file=sys.stderr)
     else:
         for run_key in begun.runs:
-            _tell(settings, run_key, (metrics.tell, overview.tell, notify.notify))
+            _tell(settings, run_key, after)
 
 
-def _tell(settings: Settings, run_key: str, ways: Sequence[Callable[[Settings, str], object]]) -> None:
+def _tell(settings: Settings, run_key: str, listeners: Sequence[Told]) -> None:
     """Pages, metrics and messages of a run; what does not arrive is a line on stderr, the run is what it is."""
-    for tell in ways:
+    for tell in listeners:
         try:
             tell(settings, run_key)
         except PipelineError as problem:

@@ -21,39 +21,29 @@ Remodel       dbt build again, when uploads or details came in
 Report        summary, contact sheet, gallery
 
 A step is complete when its row in ops.steps is. Luigi is for chunks, the database is for items.
+
+A task imports its step when it runs: `luigi --help` and a run that is complete need none of the drivers.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import luigi
 
-from luigi_tasks import settings
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.lifecycle import hold
-from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
-from luigi_tasks.steps import (
-    archive,
-    clean,
-    contact_sheet,
-    crawl,
-    derive,
-    fetch,
-    gallery,
-    load,
-    model,
-    publish,
-    report,
-    session,
-)
-from luigi_tasks.targets import LedgerTarget
+from luigi_tasks.targets import LedgerTarget, own_settings
 from luigi_tasks.tasks import RunTask, in_namespaces
 from luigi_tasks.watching import watchers
+
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
 
 
 class Fetch(RunTask):
@@ -61,6 +51,8 @@ class Fetch(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Crawl the query, ask what the source says that a run asks, or open the source's archive."""
+        from luigi_tasks.steps import archive, crawl, fetch, session
+
         store = session.guarded_store(own, run)
         if self.is_archive:
             return archive.fetch_archive(own, run, self.archive, store, progress)
@@ -77,6 +69,8 @@ class Load(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Load what Fetch brought."""
+        from luigi_tasks.steps import load, session
+
         entities = collected_entities(CATALOGUE[self.source])
         return load.load_entities(own, run.key, self.source, entities, session.checked_store(own), progress)
 
@@ -90,6 +84,8 @@ class Clean(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Write a file a response."""
+        from luigi_tasks.steps import clean, session
+
         return clean.clean(own, run.key, self.source, session.checked_store(own), progress)
 
 
@@ -105,6 +101,8 @@ class Model(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Build and test the source's models."""
+        from luigi_tasks.steps import model
+
         return model.build(own, run.key, "Model", progress, model.selection(self.source), watchers(self, own, run))
 
 
@@ -117,6 +115,8 @@ class Freeze(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Freeze the work list."""
+        from luigi_tasks.steps import publish
+
         return publish.freeze_step(own, run.key)
 
 
@@ -136,6 +136,8 @@ class Publish(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Publish the manifest's pictures."""
+        from luigi_tasks.steps import publish, session
+
         return publish.publish(own, run.key, session.checked_store(own), progress).as_dict()
 
 
@@ -156,6 +158,8 @@ class StoreFolder(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Put what is not there yet, entry by entry."""
+        from luigi_tasks.steps import archive, session
+
         return archive.store_folder(own, run, self.folder, session.checked_store(own), progress)
 
 
@@ -167,11 +171,13 @@ class Derive(RunTask):
     def requires(self) -> list[RunTask]:
         """The pictures."""
         if self.is_archive:
-            return [self.clone(StoreFolder, folder=folder) for folder in settings.load().kaggle_folders]
+            return [self.clone(StoreFolder, folder=folder) for folder in own_settings().kaggle_folders]
         return [self.clone(Publish)]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Make what the source's pictures lack, also those of earlier runs; an archive's facts as Parquet, too."""
+        from luigi_tasks.steps import archive, derive, session
+
         store = session.checked_store(own)
         result = derive.derive(own, self.source, store, progress)
         return result | (archive.clean_pictures(own, run, store) if self.is_archive else {})
@@ -188,6 +194,8 @@ class FetchDetails(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Fetch details, newest wallpaper first, within the budget and the limit."""
+        from luigi_tasks.steps import fetch, session
+
         return fetch.fetch_details(own, run, session.guarded_store(own, run), progress)
 
 
@@ -200,6 +208,8 @@ class LoadDetails(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Load the details."""
+        from luigi_tasks.steps import load, session
+
         return load.load(own, run.key, self.source, "wallpaper", session.checked_store(own), progress)
 
 
@@ -214,6 +224,8 @@ class Remodel(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """Build once more, unless no upload's outcome, no fact of a picture and no detail came in since Model."""
+        from luigi_tasks.steps import model
+
         published, derived, loaded = (task.output().result() or {} for task in self.requires())
         if not published.get("attempts") and not derived.get("pictures") and not loaded.get("received"):
             return {"skipped": 1}
@@ -229,6 +241,8 @@ class Report(RunTask):
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """The contact sheet of what the run stored and the gallery of all; without pictures the tables say it all."""
+        from luigi_tasks.steps import contact_sheet, gallery, report, session
+
         if not self.has_pictures:
             return {}
         store = session.checked_store(own)
@@ -262,13 +276,15 @@ class Collect(RunTask):
         Luigi asks the root task before any other, in the process that stays until the end: the place where
         a second pipeline can still be turned away untouched.
         """
-        hold(settings.load(), self.collected_run)
+        hold(own_settings(), self.collected_run)
         return bool(super().complete())
 
     @classmethod
     def bulk_complete(cls, minutes: Iterable[datetime.datetime]) -> list[datetime.datetime]:
         """Of some minutes those whose run is collected: how Luigi's RangeByMinutes finds what a backfill has to do."""
-        session.open_warehouse(settings.load())
+        from luigi_tasks.steps import session
+
+        session.open_warehouse(own_settings())
         return [minute for minute in minutes if cls(run_id=minute).output().exists()]
 
     def run(self) -> None:

@@ -9,13 +9,12 @@ import threading
 import time
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import luigi
 from luigi.rpc import RPCError
 from luigi.task_register import Register
 
-from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError, SettingsError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress, describe
@@ -25,7 +24,10 @@ from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived, Listing
 from luigi_tasks.steps import access, reports
-from luigi_tasks.targets import LedgerTarget
+from luigi_tasks.targets import LedgerTarget, own_settings
+
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
 
 SCHEDULER_SECONDS = 1.0
 log = logging.getLogger("luigi-interface")
@@ -64,7 +66,7 @@ class RunTask(luigi.Task):
     @property
     def collected_run(self) -> Run:
         """The run that the parameters and the settings name. Raises SettingsError for a bad filter."""
-        return Run.at(access.query(settings.load(), self.source, self.asked), self.run_id)
+        return Run.at(access.query(own_settings(), self.source, self.asked), self.run_id)
 
     @property
     def asked(self) -> str:
@@ -101,17 +103,17 @@ class RunTask(luigi.Task):
         """Do the work, then enter the step as complete."""
         started_at = datetime.datetime.now(datetime.UTC)
         with TaskProgress(self) as progress:
-            result = self.work(settings.load(), self.collected_run, progress)
+            result = self.work(own_settings(), self.collected_run, progress)
         self.output().write(started_at, result)
 
-    def work(self, own: settings.Settings, run: Run, progress: Progress) -> dict[str, object]:
+    def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
         """What the task does; the numbers it returns are kept with the step."""
         raise NotImplementedError
 
     def on_failure(self, exception: BaseException) -> str:
         """Keep the first error with the run; what is returned stands in the scheduler's page."""
         message = str(exception) if isinstance(exception, PipelineError) else f"{type(exception).__name__}: {exception}"
-        with postgres.transaction(settings.load()) as cursor:
+        with postgres.transaction(own_settings()) as cursor:
             crash_point("run.error.before")
             run_ledger.note_error(cursor, self.collected_run.key, f"{self.step}: {message}")
         crash_point("run.error.after")
@@ -145,9 +147,9 @@ class TaskProgress:
         self._unit = task.unit
         self._message: Callable[[str], None] = cast("Callable[[str], None]", task.set_status_message)
         self._linked: Callable[[str], None] = cast("Callable[[str], None]", task.set_tracking_url)
-        self._page = reports.url(settings.load(), task.collected_run.key)
+        self._page = reports.url(own_settings(), task.collected_run.key)
         self._percentage: Callable[[int], None] = cast("Callable[[int], None]", task.set_progress_percentage)
-        self._terminal = progress_for(settings.load().draenei_progress, task.get_task_family(), task.unit)
+        self._terminal = progress_for(own_settings().draenei_progress, task.get_task_family(), task.unit)
         self._started = time.monotonic()
         self._latest: tuple[int, int, int, str] | None = None
         self._ended = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import luigi
 import luigi.interface
@@ -12,7 +13,9 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways.dbt_events import explain
 from luigi_tasks.gateways.scheduler_nodes import Place, SchedulerNodes
 from luigi_tasks.gateways.terminal_tree import tree_for
-from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
 
 
 def watchers(task: luigi.Task, own: Settings, run: Run) -> list[Watcher]:

@@ -55,6 +55,9 @@ on conflict do nothing
     Condition for the rows of the batches that this build applies. A rebuild applies all there are; should one be
     committed after the pre-hook looked, it is read now and again by the next build, which every model bears. As an
     array, because Postgres does not push a join into the arms of a union.
+
+    Postgres takes any array for ten batches, which is a large part of a collection that was loaded in few, and would
+    read tables whole. The bounds exclude nothing: they make it expect few rows, and find these by indexes.
 -#}
 {%- macro in_new_batches() -%}
 {%- if is_rebuild() -%}
@@ -64,8 +67,15 @@ true
 select applied.batch_id from {{ source('ops', 'applied_batches') }} as applied
 where applied.model = '{{ this.identifier }}' and applied.invocation_id = '{{ invocation_id }}'
 {%- endset -%}
-{{ among('batch_id', applied) }}
+{{ few_among('batch_id', applied, 'applied.batch_id') }}
 {%- endif -%}
+{%- endmacro -%}
+
+{#- Condition: a column's value is one of the few that a query selects as `value`, and so within their bounds. -#}
+{%- macro few_among(column, query, value) -%}
+{{ among(column, query) }}
+and {{ column }} >= ({{ query | replace('select ' ~ value, 'select min(' ~ value ~ ')', 1) }})
+and {{ column }} <= ({{ query | replace('select ' ~ value, 'select max(' ~ value ~ ')', 1) }})
 {%- endmacro -%}
 
 {#- Condition for the rows of some wallpapers, given as a query that selects their wallhaven_id. -#}

@@ -51,9 +51,10 @@ where upload_status in ('retrying', 'given_up');
 create index if not exists wallpapers_by_status on {{ this }} (upload_status)
 {%- endmacro -%}
 
-{#- Post-hook of wallpaper_versions: the few that are not a wallpaper's first. -#}
-{%- macro index_changes() -%}
-create index if not exists wallpaper_versions_changes on {{ this }} (wallhaven_id) where version_number > 1;
+{#- Post-hook: who was rated anew is looked for among the wallpapers that changed at all. -#}
+{%- macro index_later_versions() -%}
+create index if not exists wallpaper_versions_later on {{ this }} (wallhaven_id, purity)
+where version_number > 1;
 create index if not exists wallpaper_versions_first on {{ this }} (wallhaven_id) where version_number = 1
 {%- endmacro -%}
 

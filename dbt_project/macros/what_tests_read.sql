@@ -68,8 +68,12 @@ where tested_in is null and modelled_in is not null and {{ 'wallhaven' in tested
 {%- endif %}
 {%- endmacro -%}
 
-{%- macro untested_batches() -%}
-array(select batches.batch_id from {{ source('ops', 'batches') }} as batches where batches.tested_in is null)
+{#- Condition: the column is an untested batch. -#}
+{%- macro in_untested_batches(column='batch_id') -%}
+{%- set untested -%}
+select batches.batch_id from {{ source('ops', 'batches') }} as batches where batches.tested_in is null
+{%- endset -%}
+{{ few_among(column, untested, 'batches.batch_id') }}
 {%- endmacro -%}
 
 {%- macro untested_wallpapers() -%}
@@ -78,7 +82,7 @@ array(
     select records.record_id
     from {{ source('ops', 'loads') }} as loads
     inner join {{ source('raw', 'wallhaven_' ~ entity) }} as records on loads.body_sha256 = records.body_sha256
-    where loads.entity = '{{ entity }}' and loads.batch_id = any({{ untested_batches() }})
+    where loads.entity = '{{ entity }}' and {{ in_untested_batches('loads.batch_id') }}
     union
     {% endfor -%}
     select uploads.wallhaven_id from {{ source('ops', 'uploads') }} as uploads
@@ -90,7 +94,7 @@ array(
 {%- macro of_untested_bodies() -%}
 body_sha256 = any(array(
     select loads.body_sha256 from {{ source('ops', 'loads') }} as loads
-    where loads.batch_id = any({{ untested_batches() }})
+    where {{ in_untested_batches('loads.batch_id') }}
 ))
 {%- endmacro -%}
 
@@ -106,7 +110,7 @@ body_sha256 = any(array(
 select
     (
         select coalesce(sum(loads.received), 0) from {{ source('ops', 'loads') }} as loads
-        where loads.batch_id = any({{ untested_batches() }})
+        where {{ in_untested_batches('loads.batch_id') }}
     )
     + (
         select count(*) from {{ source('ops', 'uploads') }} as uploads
@@ -119,7 +123,7 @@ select
 {#- Condition for the rows of a relation that a test reads; '' for all of them. -#}
 {%- macro untested_rows_of(identifier) -%}
 {%- if identifier.startswith('stg_wallhaven__') -%}
-batch_id = any({{ untested_batches() }})
+{{ in_untested_batches() }}
 {%- elif identifier.startswith(('wallpaper', 'pending_', 'int_wallpaper_')) -%}
 wallhaven_id = any({{ untested_wallpapers() }})
 {%- endif -%}

@@ -9,7 +9,7 @@ loads as (
     where
         source = 'wallhaven'
         {% if not whole_tables %}
-            and batch_id = any({{ untested_batches() }})
+            and {{ in_untested_batches() }}
         {% endif %}
 ),
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.gateways import embedded_postgres
-from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
+
+    from luigi_tasks.settings import Settings
 
 
 def address(settings: Settings) -> dict[str, str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.run import Query
-from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Filed
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from luigi_tasks.settings import Settings
 
 NO_FILTERS = ("api_url", "api_key", "rate_per_minute", "query")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from luigi_tasks.settings import Settings
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
 
 NAME = "report.html"
 

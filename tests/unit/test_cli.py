@@ -11,6 +11,7 @@ import pytest
 
 from luigi_tasks.__main__ import VERBS
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("luigi", "boto3", "botocore", "dbt", "PIL", "requests", "psycopg2", "pandas")
 NOT_LOADED = f"""
 import atexit, sys
@@ -26,7 +27,7 @@ def verb(folder: Path, *words: str, script: str = "", **environ: str) -> subproc
     return subprocess.run(
         [sys.executable, *start, *words],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environ},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         check=False,
@@ -107,3 +108,26 @@ def test_a_filter_that_the_api_would_ignore_is_refused_before_anything_is_asked(
     done = verb(tmp_path, "plan", WALLHAVEN_RATIOS="16:9")
     assert done.returncode == 1
     assert done.stderr.startswith("error: WALLHAVEN_RATIOS=16:9 is not a value of the API")
+
+
+# Luigi itself imports requests.
+HEAVY_FOR_LUIGI = (
+    *("boto3", "botocore", "dbt", "PIL", "psycopg2", "pyarrow", "jsonschema_rs", "apprise", "prometheus_client"),
+    *("matplotlib", "pandas", "pydantic", "yaml"),
+)
+LUIGI_LOADED = f"""
+import atexit, sys
+atexit.register(lambda: print("LOADED", *sorted(set(sys.modules) & set({HEAVY_FOR_LUIGI!r}))))
+from luigi.cmdline import luigi_run
+sys.argv = ["luigi", *sys.argv[1:]]
+luigi_run()
+"""
+
+
+@pytest.mark.parametrize("words", [("--help",), ("Collect", "--help"), ("sales.Collect", "--help")])
+def test_the_help_of_luigi_loads_no_driver(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = verb(tmp_path, "--module", "luigi_tasks", *words, script=LUIGI_LOADED)
+    assert done.returncode == 0, done.stderr
+    assert "usage: luigi" in done.stdout
+    assert ("--query" in done.stdout) == (len(words) > 1)
+    assert done.stdout.splitlines()[-1] == "LOADED"

@@ -1,5 +1,6 @@
 with
 
+-- Not materialized: a copy of the whole table would be made for the few rows that either part asks for.
 wallpapers as not materialized (
     select * from {{ ref('wallpapers') }}
 ),

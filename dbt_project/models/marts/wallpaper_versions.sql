@@ -8,7 +8,7 @@
             {'columns': ['run_key']},
         ],
         pre_hook=["{{ apply_batches() }}", "{{ forget_late(ref('int_wallpaper_observations')) }}"],
-        post_hook="{{ index_changes() }}",
+        post_hook="{{ index_later_versions() }}",
     )
 }}
 
