@@ -79,6 +79,7 @@ def test_a_failing_test_is_seen_gates_the_uploads_and_the_same_command_goes_on_t
     assert nodes(luigid, "FAILED") == nodes(luigid, "PENDING") == nodes(luigid, "RUNNING") == {}
 
 
+@pytest.mark.prove
 def test_what_a_killed_build_left_is_ended_by_the_next_run(pipeline: Pipeline, luigid: Luigid) -> None:
     with pipeline.kept_out_of("ops.dbt_builds") as somebody_waits:
         child = pipeline.start(RUN, *luigid.words, DETAILS_PER_RUN="0")
