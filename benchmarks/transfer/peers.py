@@ -103,8 +103,7 @@ def _ours(program: str, task: Task) -> list[str]:
 PYTHON = installed(sys.executable)
 PEERS = (
     Peer("draenei-collector", PYTHON, _ours, note="all checks but the full decode"),
-    Peer("draenei-collector, 1 process", PYTHON, _ours, note="UPLOAD_PROCESSES=1", environ={"UPLOAD_PROCESSES": "1"}),
-    Peer("draenei-collector, 2 processes", PYTHON, _ours, note="UPLOAD_PROCESSES=2", environ={"UPLOAD_PROCESSES": "2"}),
+    Peer("draenei-collector, 4 processes", PYTHON, _ours, note="UPLOAD_PROCESSES=4", environ={"UPLOAD_PROCESSES": "4"}),
     Peer("draenei-collector, full decode", PYTHON, _ours, note="every pixel", environ={"IMAGE_FULL_DECODE": "true"}),
     Peer("rclone", installed("rclone"), _rclone, ("version",), note="copy, :http: to :s3:, no checks"),
     Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="the limit: download to memory only"),

@@ -23,15 +23,13 @@ from typing import IO
 
 from luigi_tasks.domain import errors
 from luigi_tasks.domain.errors import PipelineError
-from luigi_tasks.gateways.decoders import usable_cores
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.crew import Meter
 from luigi_tasks.steps.worklist import TICK_SECONDS
 
 CHILD = "luigi_tasks.steps.publisher_child"
 ROOT = Path(__file__).resolve().parents[2]
-MOST = 4
-WORTH_A_PROCESS = 128  # pictures; what a start costs is what one process does in half a second
+WORTH_A_PROCESS = 8  # pictures: of fewer a process that is there already has most before another has started
 LEAST_BYTES = 16 << 20  # of UPLOAD_MEMORY_BYTES, for each
 STOP_SECONDS = 30.0  # for the pictures in flight; whoever still runs then is killed, which costs nothing but time
 AGAIN = "Run the same command again: what is stored is skipped."
@@ -39,9 +37,8 @@ AGAIN = "Run the same command again: what is stored is skipped."
 
 def processes(settings: Settings, pictures: int) -> int:
     """How many processes are to publish so many pictures; 1: this one."""
-    asked = settings.upload_processes
-    wanted = min(asked, pictures) if asked else min(usable_cores(), MOST, pictures // WORTH_A_PROCESS)
-    return max(1, min(wanted, settings.upload_concurrency, settings.upload_memory_bytes // LEAST_BYTES))
+    useful = min(pictures // WORTH_A_PROCESS, settings.upload_memory_bytes // LEAST_BYTES)
+    return max(1, min(settings.upload_processes, settings.upload_concurrency, useful))
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ def test_all_shares_together_are_what_the_settings_allow(many: int) -> None:
 
 
 def test_a_few_pictures_are_worth_no_process_of_their_own() -> None:
-    assert processes(Settings(), 2 * WORTH_A_PROCESS - 1) == 1
-    assert processes(Settings(), 100 * WORTH_A_PROCESS) == min(4, usable_cores())
-    assert processes(Settings(upload_processes=3), 5) == 3
-    assert processes(Settings(upload_processes=3), 2) == 2
+    assert processes(Settings(), 100 * WORTH_A_PROCESS) == 1
+    assert processes(Settings(upload_processes=3), 2 * WORTH_A_PROCESS - 1) == 1
+    assert processes(Settings(upload_processes=3), 2 * WORTH_A_PROCESS) == 2
+    assert processes(Settings(upload_processes=3), 100 * WORTH_A_PROCESS) == 3
     assert processes(Settings(upload_processes=3, upload_concurrency=2), 99) == 2
     assert processes(Settings(upload_processes=4, upload_memory_bytes=40 << 20), 99) == 2, "bytes for two"
 
