@@ -3,8 +3,8 @@
 Run: python -m benchmarks.overlap [pages [calls a minute [seconds a picture [way …]]]]; default 120 pages, 450 calls a
 minute (ten times the site's limit, so that a run is short; 45 is the real one) and 0.1 s until the image host answers.
 Each run has a database and a folder of its own. Prints: seconds from the start to the first stored picture, to the last
-page, to the last stored picture and to the end; the share of the allowed calls that the crawl made from its first to
-its last one; answers of 429, which must be none; and how many pictures are stored.
+page, to the last stored picture and to the end; the share of the allowed calls that the crawl made in its whole minutes,
+which says nothing of a crawl of less than one; answers of 429, which must be none; and how many pictures are stored.
 """
 
 from __future__ import annotations
@@ -102,9 +102,10 @@ def _read(settings: Settings, twin: Twin, begun: float, per_minute: int) -> Meas
         cursor.execute("select fetched_at from ops.pages where entity = 'search' order by fetched_at")
         calls = [at.timestamp() for (at,) in cursor.fetchall()]
     seconds = [moment.timestamp() - begun for moment in moments if isinstance(moment, datetime)]
-    allowed = (calls[-1] - calls[0]) / 60 * per_minute
+    minutes = max(1, int((calls[-1] - calls[0]) // 60))
+    within = sum(at < calls[0] + 60 * minutes for at in calls)
     refused = sum(request.status == 429 for request in twin.requests)
-    return Measured(*seconds, len(calls) / allowed, refused, stored, int(rounds or 0))
+    return Measured(*seconds, within / (minutes * per_minute), refused, stored, int(rounds or 0))
 
 
 def main(pages: int = 120, per_minute: int = 450, image_seconds: float = 0.1, *names: str) -> None:
