@@ -78,7 +78,7 @@ loads as (
     where
         source = '{{ name }}'
         {%- if not whole_tables %}
-        and batch_id = any({{ untested_batches() }})
+        and {{ in_untested_batches() }}
         {%- endif %}
 ),
 
