@@ -39,6 +39,9 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 demo: setup ## one whole run against a stand-in of the source: make demo SOURCE=jsonplaceholder; default Wallhaven
 	@$(BIN)/python -m twin.run --visits $${DRAENEI_HOME:-var}/demo/visits -- $(BIN)/luigi --module luigi_tasks Collect --source $(SOURCE)
 	@echo
+	@echo "To look at:"
+	@$(BIN)/python -m luigi_tasks report --docs | sed 's/^/  /'
+	@echo
 	@echo "Look around:   $(BIN)/python -m luigi_tasks status        $(BIN)/dbt build --project-dir dbt_project"
 	@echo "Clean up:      make clean     (it is the demo's data: do that before you collect for real)"
 

@@ -29,3 +29,6 @@ def report(run_key: str | None, docs: bool) -> None:
     if run_key:
         click.echo(f"report    {run_report.write(own, run_key)}")
     click.echo(f"overview  {overview.write(own)}")
+    if (gallery := own.draenei_home / "gallery" / "index.html").exists():
+        click.echo(f"gallery   {gallery}")
+    click.echo(f"scheduler {own.scheduler_page} (python -m luigi_tasks up --scheduler)")
