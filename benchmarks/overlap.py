@@ -3,7 +3,7 @@
 Run: python -m benchmarks.overlap [pages [calls a minute [seconds a picture [way …]]]]; default 120 pages, 450 calls a
 minute (ten times the site's limit, so that a run is short; 45 is the real one) and 0.1 s until the image host answers.
 Each run has a database and a folder of its own. Prints: seconds from the start to the first stored picture, to the last
-page, to the last stored picture and to the end; the share of the allowed calls that the crawl made in its whole minutes,
+page, to the last stored picture and to the end; the share of the allowed calls that it made in its whole minutes,
 which says nothing of a crawl of less than one; answers of 429, which must be none; and how many pictures are stored.
 """
 
