@@ -61,7 +61,9 @@ class Settings(SourceSettings):
     wallhaven_search_pages: int = Field(
         24, ge=0, description="pages read below where a crawl may stop, to find what changed deep down"
     )
-    wallhaven_sweep_pages: int = Field(3, ge=0, description="pages that every run reads again, in rotation; 0 = none")
+    wallhaven_sweep_pages: int = Field(
+        3, ge=0, description="pages that every run reads again, in rotation, one of them to join on; 0 = none"
+    )
     wallhaven_sweep_rest_hours: float = Field(
         20, ge=0, description="a rotation begins so long after the listing was last read whole"
     )
@@ -242,6 +244,13 @@ class Settings(SourceSettings):
     def _page(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://", "file:///")):
             raise ValueError("must start with https://, http:// or file:///")
+        return value
+
+    @field_validator("wallhaven_sweep_pages")
+    @classmethod
+    def _sweep(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0 or at least 2: of each slice one page only joins it to the one before")
         return value
 
     @field_validator("image_mismatch")

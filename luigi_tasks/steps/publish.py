@@ -37,9 +37,7 @@ def freeze_step(settings: Settings, run_key: str) -> dict[str, object]:
 def grow(settings: Settings, run_key: str) -> None:
     """Add what is pending by now to the manifest of a run whose crawl goes on; Freeze ends that."""
     with postgres.transaction(settings) as cursor:
-        crash_point("freeze.manifest.before")
         upload_ledger.grow(cursor, run_key)
-    crash_point("freeze.manifest.after")
 
 
 def publish(

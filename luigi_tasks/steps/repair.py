@@ -181,9 +181,7 @@ class Repairer:
     def _file(self, finding: Finding) -> tuple[str, str]:
         aside = self._move(finding, "mended")
         with postgres.transaction(self._settings) as cursor:
-            crash_point("repair.lose.before")
             fsck_ledger.lose_file(cursor, finding.key)
-        crash_point("repair.lose.after")
         return "mended", f"a Collect of its dataset stores what its archive has{aside}"
 
     def _buried_row(self, finding: Finding) -> tuple[str, str]:

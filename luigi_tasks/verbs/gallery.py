@@ -7,8 +7,6 @@ from pathlib import Path
 import click
 
 from luigi_tasks import settings
-from luigi_tasks.steps import gallery as steps
-from luigi_tasks.steps import session
 
 
 @click.command(
@@ -19,6 +17,9 @@ from luigi_tasks.steps import session
 @click.option("--upload", is_flag=True, help="Also to the bucket, under gallery/; it stays as private as the bucket.")
 def gallery(out: Path | None, upload: bool) -> None:
     """Write it and say where it is."""
+    from luigi_tasks.steps import gallery as steps
+    from luigi_tasks.steps import session
+
     own = settings.load()
     store = session.checked_store(own)
     folder = out.expanduser().resolve() if out else steps.home(own)

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from luigi_tasks.domain.faults import POINTS
 from luigi_tasks.gateways import embedded_postgres
 from tests.prove.arena import STATES, Arena
 from tests.prove.campaign import Campaign
 from tests.prove.cases import Result, run
 from tests.prove.child import SCOPES
-from tests.prove.plan import ACTIONS, Case, case_of, place, plan
+from tests.prove.plan import ACTIONS, PLACED, Case, case_of, place, plan
 
 
 @pytest.fixture
@@ -66,16 +65,16 @@ def test_a_violation_fails_the_campaign_and_stands_in_its_table(capsys: pytest.C
 
 def test_a_seed_is_a_plan_and_each_point_comes_once_before_any_comes_twice() -> None:
     assert plan(7, 300) == plan(7, 300) != plan(8, 300)
-    assert {case.point for case in plan(7, len(POINTS))} == POINTS
-    every = plan(7, len(POINTS) * len(ACTIONS))
-    assert len({(case.point, case.action) for case in every}) == len(POINTS) * len(ACTIONS)
+    assert {case.point for case in plan(7, len(PLACED))} == PLACED
+    every = plan(7, len(PLACED) * len(ACTIONS))
+    assert len({(case.point, case.action) for case in every}) == len(PLACED) * len(ACTIONS)
     assert sum(case.scope == "whole" for case in plan(7, 300)) >= 3
     with pytest.raises(ValueError, match="no crash point"):
         plan(7, 1, "nowhere")
 
 
 def test_every_point_has_a_place() -> None:
-    for point in POINTS:
+    for point in PLACED:
         scope, state, stores = place(point)
         assert scope in SCOPES
         assert state in STATES

@@ -352,7 +352,7 @@ def test_what_a_search_claims_was_read_in_any_history(
 
 
 @many
-@given(st.integers(0, 999), st.integers(40, 200), histories(["upload", "delete", "late"]), st.integers(1, 4))
+@given(st.integers(0, 999), st.integers(40, 200), histories(["upload", "delete", "late"]), st.integers(2, 4))
 def test_a_rotation_of_the_sweep_reads_everything_that_stays(
     seed: int, size: int, history: list[list[Event]], pages: int
 ) -> None:

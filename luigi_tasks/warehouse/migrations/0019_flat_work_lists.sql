@@ -1,7 +1,4 @@
--- The lists of what is due read what an index holds, however much there is.
-create index uploads_gone on ops.uploads (wallhaven_id, finished_at) where outcome = 'gone' and reopened_at is null;
-
--- As before, but asked run by run: a count is not turned into a join that reads every page there is.
+-- As before (0002), but asked run by run: a count is not turned into a join that reads every page there is.
 create or replace view ops.counted_certificates as
 select c.*
 from ops.certificates c
