@@ -31,7 +31,7 @@ class Grown:
         dbt_profile.write_profile(folder, None)
         self.dbt = Dbt(postgres.address(warehouse.settings()), folder)
         with postgres.transaction(warehouse.settings()) as cursor:
-            collection.add_items(cursor, 1, PAGES, PER_PAGE, per_batch=4)
+            collection.add_items(cursor, 1, PAGES, PER_PAGE)
             collection.register_all(cursor)
         self.build()
         with closing(warehouse.connect()) as connection:
@@ -96,7 +96,7 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "known_ids": lambda cursor: page_ledger.known_ids(cursor, "raw.wallhaven_search", "wallhaven/draenei", ["000001"]),
     "ids_without_detail": lambda cursor: page_ledger.ids_without_detail(cursor, 120),
     "pages_to_load": lambda cursor: page_ledger.pages_to_load(cursor, "wallhaven/draenei/other", "search", 100),
-    "body_is_loaded": lambda cursor: page_ledger.body_is_loaded(cursor, "search", "ab" * 32),
+    "loaded_bodies": lambda cursor: page_ledger.loaded_bodies(cursor, "wallhaven", "search", ["ab" * 32]),
     "find_page": lambda cursor: page_ledger.find_page(cursor, "wallhaven/draenei/other", "search", "page-00001"),
     "freeze": lambda cursor: cursor.execute(upload_ledger.FILL_MANIFEST, {"manifest_id": 1, "limit": None}),
     "claim": lambda cursor: cursor.execute(upload_claims.TAKE, {"after": 0, "worker": 1, "run_key": "r", "lease": 60}),
