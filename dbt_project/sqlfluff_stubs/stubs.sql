@@ -46,5 +46,5 @@
 {%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
 {%- macro reads_whole_tables() -%}{%- endmacro -%}
-{%- macro untested_batches() -%}array[1]{%- endmacro -%}
+{%- macro in_untested_batches(column='batch_id') -%}{{ column }} = any(array[1]){%- endmacro -%}
 {%- macro of_untested_bodies() -%}body_sha256 = 'x'{%- endmacro -%}
