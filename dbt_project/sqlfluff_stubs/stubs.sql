@@ -46,7 +46,7 @@
 {%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
 {%- macro reads_whole_tables() -%}{%- endmacro -%}
-{%- macro in_untested_batches(column) -%}batch_id = 1{%- endmacro -%}
+{%- macro in_untested_batches(column='batch_id') -%}{{ column }} = any(array[1]){%- endmacro -%}
 {%- macro of_untested_bodies() -%}body_sha256 = 'x'{%- endmacro -%}
 {%- macro json_field(payload, field) -%}({{ payload }} ->> '{{ field }}'){%- endmacro -%}
 {%- macro text_before(text, separator) -%}split_part({{ text }}, '{{ separator }}', 1){%- endmacro -%}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,10 @@ from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
+
+BACKSLASH, ESCAPED = "\\", "\\\\"
+COPY_ESCAPES = str.maketrans({BACKSLASH: ESCAPED, "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+COPY_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,14 @@ def open_batch(cursor: Cursor, run_key: str) -> int:
     return int(row[0])
 
 
-def body_is_loaded(cursor: Cursor, source: str, entity: str, body_sha256: str) -> bool:
-    """True when these very bytes were loaded before, by any page of the source's entity."""
+def loaded_bodies(cursor: Cursor, source: str, entity: str, bodies: Sequence[str]) -> set[str]:
+    """Which of these very bytes were loaded before, by any page of the source's entity; bodies are SHA-256."""
     cursor.execute(
-        "select exists (select from ops.loads where entity = %s and body_sha256 = %s and source = %s)",
-        (entity, body_sha256, source),
+        "select body_sha256 from unnest(%s::text[]) as wanted (body_sha256) where exists ("
+        "  select from ops.loads l where l.entity = %s and l.body_sha256 = wanted.body_sha256 and l.source = %s)",
+        (list(bodies), entity, source),
     )
-    row = cursor.fetchone()
-    return bool(row and row[0])
+    return {row[0] for row in cursor.fetchall()}
 
 
 def received(cursor: Cursor, page_id: int) -> int:
@@ -127,26 +130,33 @@ def received(cursor: Cursor, page_id: int) -> int:
     return int(row[0])
 
 
-def copy_records(
-    cursor: Cursor, table: str, page: PageRow, envelope: Envelope, batch_id: int, good: Iterable[GoodRecord]
-) -> None:
-    """COPY the good records of a page into its raw table."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
-    fetched_at = envelope.fetched_at.isoformat()
-    writer.writerows((page.body_sha256, r.position, r.record_id, r.payload, batch_id, fetched_at) for r in good)
-    buffer.seek(0)
-    cursor.copy_expert(
-        f"copy {table} (body_sha256, position, record_id, payload, batch_id, fetched_at) from stdin (format csv)",
-        buffer,
+def raw_lines(page: PageRow, envelope: Envelope, batch_id: int, good: Iterable[GoodRecord]) -> str:
+    """The good records of a page as `copy_lines` takes them: Postgres's text format of COPY, a line each."""
+    head, tail = f"{page.body_sha256}\t", f"\t{batch_id}\t{envelope.fetched_at.isoformat()}\n"
+    return "".join(
+        # A payload is JSON, whose control characters are escaped: of what COPY minds it has backslashes only.
+        f"{head}{r.position}\t{r.record_id.translate(COPY_ESCAPES)}\t{r.payload.replace(BACKSLASH, ESCAPED)}{tail}"
+        for r in good
     )
 
 
-def quarantine_records(cursor: Cursor, source: str, page: PageRow, batch_id: int, bad: Iterable[BadRecord]) -> None:
-    """Keep the records of a page that were not loaded, with every violation and where each stands."""
-    cursor.executemany(
+def copy_lines(cursor: Cursor, table: str, lines: Sequence[str]) -> None:
+    """COPY what `raw_lines` made of any number of pages into their raw table."""
+    cursor.copy_expert(
+        f"copy {table} (body_sha256, position, record_id, payload, batch_id, fetched_at) from stdin",
+        io.BytesIO("".join(lines).encode()),
+        size=COPY_BYTES_AT_ONCE,
+    )
+
+
+def quarantine_records(cursor: Cursor, source: str, batch_id: int, bad: Iterable[tuple[PageRow, BadRecord]]) -> None:
+    """Keep the records of some pages that were not loaded, with every violation and where each stands."""
+    from psycopg2.extras import execute_values
+
+    execute_values(
+        cursor,
         "insert into ops.quarantine (source, entity, page_id, batch_id, body_sha256, position, record_id,"
-        " violations, record) values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        " violations, record) values %s on conflict do nothing",
         [
             (
                 source,
@@ -159,32 +169,38 @@ def quarantine_records(cursor: Cursor, source: str, page: PageRow, batch_id: int
                 json.dumps(r.violations),
                 r.record,
             )
-            for r in bad
+            for page, r in bad
         ],
     )
 
 
-def enter_load(
-    cursor: Cursor, source: str, page: PageRow, envelope: Envelope, batch_id: int, loaded: LoadedPage
+def enter_loads(
+    cursor: Cursor, source: str, batch_id: int, loads: Iterable[tuple[PageRow, Envelope, LoadedPage]]
 ) -> None:
-    """Enter a page as loaded, with its counts."""
-    cursor.execute(
+    """Enter pages as loaded, each with its counts."""
+    from psycopg2.extras import execute_values
+
+    execute_values(
+        cursor,
         "insert into ops.loads (page_id, batch_id, source, entity, run_key, page_name, body_sha256, fetched_at,"
-        " received, loaded, duplicate, quarantined, unexpected_fields)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            page.page_id,
-            batch_id,
-            source,
-            page.entity,
-            envelope.run_key,
-            page.page_name,
-            page.body_sha256,
-            envelope.fetched_at,
-            loaded.received,
-            loaded.loaded,
-            loaded.duplicate,
-            loaded.quarantined,
-            sorted(loaded.unexpected_fields),
-        ),
+        " received, loaded, duplicate, quarantined, unexpected_fields) values %s",
+        [
+            (
+                page.page_id,
+                batch_id,
+                source,
+                page.entity,
+                envelope.run_key,
+                page.page_name,
+                page.body_sha256,
+                envelope.fetched_at,
+                loaded.received,
+                loaded.loaded,
+                loaded.duplicate,
+                loaded.quarantined,
+                sorted(loaded.unexpected_fields),
+            )
+            for page, envelope, loaded in loads
+        ],
+        template=f"({', '.join(['%s'] * 12)}, %s::text[])",
     )

@@ -178,10 +178,17 @@ def parse_json(body: bytes) -> Any:
     Raises SourceError when it is not JSON.
     """
     try:
-        return json.loads(body, parse_int=_integer)
+        return json.loads(body, parse_int=_integer if _may_hold_a_longer(body) else None)
     except (ValueError, RecursionError) as problem:
         start = body[:40].decode("utf-8", "replace")
         raise SourceError(f"the body is not JSON ({problem}): it starts with {start!r}") from None
+
+
+def _may_hold_a_longer(body: bytes) -> bool:
+    """False when no integer can be longer than LONGEST_INTEGER: one that is covers a multiple of that, with 20 digits
+    on one side of it. So it is not asked of every integer. True for UTF-16 and UTF-32, where digits do not touch."""
+    places = range(0, len(body), LONGEST_INTEGER)
+    return b"\0" in body[:4] or any(body[at : at + 20].isdigit() or body[at - 20 : at].isdigit() for at in places)
 
 
 def _integer(digits: str) -> int | float:

@@ -13,6 +13,7 @@ from luigi_tasks.sources.contract import Entity, Source
 MESSAGE_LIMIT = 300
 # The schema's check gives up at 255 levels, Python and Postgres later; no record of a source has ten.
 DEEPEST = 100
+PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class RecordCheck:
@@ -55,8 +56,9 @@ class RecordCheck:
 def _plain_text(record: object) -> str:
     """The record's JSON when it plainly holds nothing that jsonb refuses; '' when only a close look can tell."""
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        text.encode()
+        text = PLAIN.encode(record)
+        if not text.isascii():
+            text.encode()
     except (ValueError, RecursionError):  # a number that is none, a lone surrogate, a depth
         return ""
     return "" if "\\u0000" in text or text.count("{") + text.count("[") > DEEPEST else text

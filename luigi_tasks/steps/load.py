@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 PAGES_PER_BATCH = 100
+COPY_CHARACTERS = 8 << 20  # of records that wait in memory, about; a page may be larger than that
 
 
 @dataclass
@@ -46,6 +47,21 @@ class LoadResult:
         self.unexpected_fields = sorted({*self.unexpected_fields, *page.unexpected_fields})
 
 
+@dataclass
+class _Waiting:
+    """Records of some pages on their way into the warehouse: lines of COPY, and the bad ones."""
+
+    lines: list[str] = field(default_factory=list)
+    bad: list[tuple[PageRow, BadRecord]] = field(default_factory=list)
+    characters: int = 0
+
+    def take(self, lines: str, bad: Sequence[tuple[PageRow, BadRecord]]) -> None:
+        """The records of one more page."""
+        self.lines.append(lines)
+        self.bad += bad
+        self.characters += len(lines) + sum(len(record.record) for _, record in bad)
+
+
 class Loader:
     """Loads the pages of one entity of one source."""
 
@@ -54,25 +70,45 @@ class Loader:
         self.check = RecordCheck(source, source.ENTITIES[entity])
 
     def load_page(self, cursor: Cursor, page: PageRow, batch_id: int) -> LoadedPage:
-        """Put one page's records where they belong. Raises SourceError when the body is not the entity's."""
-        envelope, body = unpack(self.store.get(page.object_key))
-        records = self.source.parse(self.entity, body).records
-        if page_ledger.body_is_loaded(cursor, self.source.NAME, self.entity, page.body_sha256):
-            loaded = LoadedPage(len(records), 0, len(records), 0)
-        else:
+        """`load_pages` of one."""
+        return self.load_pages(cursor, [page], batch_id)[0]
+
+    def load_pages(self, cursor: Cursor, pages: Sequence[PageRow], batch_id: int) -> list[LoadedPage]:
+        """Put the pages' records where they belong, in few statements however many pages these are.
+
+        Raises SourceError when a body is not the entity's.
+        """
+        known = page_ledger.loaded_bodies(cursor, self.source.NAME, self.entity, [page.body_sha256 for page in pages])
+        waiting, loads = _Waiting(), []
+        for page in pages:
+            envelope, body = unpack(self.store.get(page.object_key))
+            records = self.source.parse(self.entity, body).records
+            if page.body_sha256 in known:
+                loads.append((page, envelope, LoadedPage(len(records), 0, len(records), 0)))
+                continue
+            known.add(page.body_sha256)
             good, bad = self.sort(records)
-            crash_point("load.copy.before")
-            page_ledger.copy_records(cursor, self.table, page, envelope, batch_id, good)
-            crash_point("load.copy.after")
-            crash_point("load.quarantine.before")
-            page_ledger.quarantine_records(cursor, self.source.NAME, page, batch_id, bad)
-            crash_point("load.quarantine.after")
+            waiting.take(page_ledger.raw_lines(page, envelope, batch_id, good), [(page, record) for record in bad])
             duplicates = len(records) - len(good) - len(bad)
             loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self.unexpected_fields(records))
+            loads.append((page, envelope, loaded))
+            if waiting.characters > COPY_CHARACTERS:
+                waiting = self._keep(cursor, waiting, batch_id)
+        self._keep(cursor, waiting, batch_id)
         crash_point("load.enter.before")
-        page_ledger.enter_load(cursor, self.source.NAME, page, envelope, batch_id, loaded)
+        page_ledger.enter_loads(cursor, self.source.NAME, batch_id, loads)
         crash_point("load.enter.after")
-        return loaded
+        return [loaded for _, _, loaded in loads]
+
+    def _keep(self, cursor: Cursor, waiting: _Waiting, batch_id: int) -> _Waiting:
+        """Write what waits; returns what waits then, which is nothing."""
+        crash_point("load.copy.before")
+        page_ledger.copy_lines(cursor, self.table, waiting.lines)
+        crash_point("load.copy.after")
+        crash_point("load.quarantine.before")
+        page_ledger.quarantine_records(cursor, self.source.NAME, batch_id, waiting.bad)
+        crash_point("load.quarantine.after")
+        return _Waiting()
 
     @property
     def table(self) -> str:
@@ -130,7 +166,7 @@ def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[Loaded
         crash_point("load.batch.before")
         batch_id = page_ledger.open_batch(cursor, run_key)
         crash_point("load.batch.after")
-        batch = [loader.load_page(cursor, page, batch_id) for page in pages]
+        batch = loader.load_pages(cursor, pages, batch_id)
         crash_point("load.commit.before")
     crash_point("load.commit.after")
     return batch

@@ -103,7 +103,8 @@ def _redrive_page(cursor: Cursor, page: PageRow, run_key: str, loader: Loader) -
     if passed:
         batch_id = page_ledger.open_batch(cursor, run_key)
         crash_point("redrive.copy.before")
-        page_ledger.copy_records(cursor, loader.table, page, envelope, batch_id, first.values())
+        lines = page_ledger.raw_lines(page, envelope, batch_id, first.values())
+        page_ledger.copy_lines(cursor, loader.table, [lines])
         crash_point("redrive.copy.after")
         crash_point("redrive.close.before")
         quarantine_ledger.close(cursor, list(passed))

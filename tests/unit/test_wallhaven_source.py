@@ -10,7 +10,7 @@ import pytest
 
 from luigi_tasks.domain.errors import SettingsError, SourceError
 from luigi_tasks.settings import Settings
-from luigi_tasks.sources import wallhaven
+from luigi_tasks.sources import contract, wallhaven
 from luigi_tasks.sources.contract import Page
 
 META = {"current_page": 1, "last_page": 1, "per_page": 24, "total": 1, "query": None, "seed": None}
@@ -237,3 +237,11 @@ def test_a_key_is_one_that_may_stand_in_an_object_key(record: object, key: str |
 def test_details_have_a_name_of_their_own() -> None:
     request = wallhaven.detail_request("94x38z")
     assert (request.entity, request.page_name, request.path) == ("wallpaper", "w-94x38z", "/w/94x38z")
+
+
+@pytest.mark.parametrize("before", [0, 1, 19, 20, 21, 500, 979, 980, 981, 999, 1000])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32", "utf-16-le"])
+def test_an_integer_too_long_for_the_database_is_noticed_wherever_it_stands(before: int, encoding: str) -> None:
+    for digits, held in [(1000, True), (1001, False), (1040, False), (2500, False)]:
+        number = contract.parse_json(f'{{"a": "{"x" * before}", "b": {"7" * digits}}}'.encode(encoding))["b"]
+        assert (number != float("inf")) is held, digits
