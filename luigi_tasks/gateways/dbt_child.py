@@ -122,7 +122,7 @@ def _tell(chosen: Iterable[str], kept: Container[str], manifest: Any) -> None:
             file = os.path.join(file, node.path)
         compiled = os.path.join(node.package_name, file)
         facts[unique_id] = {
-            "parents": list(node.depends_on.nodes),
+            "parents": list(node.depends_on_nodes),
             "compiled": compiled,
             "kept": unique_id in kept,
         }
