@@ -17,6 +17,8 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
+from luigi_tasks.steps.model import selection
+
 REPOSITORY = Path(__file__).parent.parent.parent
 EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 MARTS = (
@@ -51,7 +53,12 @@ class Dbt:
     environ: Mapping[str, str]
 
     def run(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """`dbt ARGUMENTS`; its whole output is in the failure's message when it is checked and fails."""
+        """`dbt ARGUMENTS`; its whole output is in the failure's message when it is checked and fails.
+
+        Wallhaven's part of the project, as its runs build it, unless the arguments select something else.
+        """
+        if arguments[0] in ("build", "run", "test") and "--select" not in arguments:
+            arguments = (*arguments, "--indirect-selection", "cautious", "--select", *selection("wallhaven"))
         self.folder.mkdir(exist_ok=True)
         (self.folder / "profiles.yml").write_text(PROFILE)
         places = ["--profiles-dir", str(self.folder), "--target-path", str(self.folder / "target")]

@@ -11,6 +11,7 @@ from typing import Any
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import dbt_profile, postgres
 from luigi_tasks.gateways.dbt import BAD, Dbt
+from luigi_tasks.steps.model import selection
 from tests.conftest import Warehouse
 from tests.integration.model_fixtures import EPOCH, Page, item, load
 
@@ -28,7 +29,11 @@ def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_de
     dbt = Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt")
 
     def failures(dbt: Dbt = dbt) -> set[str]:
-        return {node.name.split("_wallpapers_")[0] for node in dbt.build(Silent()).nodes if node.status in BAD}
+        return {
+            node.name.split("_wallpapers_")[0]
+            for node in dbt.build(Silent(), selection("wallhaven")).nodes
+            if node.status in BAD
+        }
 
     def loaded(page: Page) -> None:
         with closing(warehouse.connect()) as connection:
