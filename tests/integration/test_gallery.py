@@ -24,6 +24,7 @@ from tests.integration.replay_fixtures import build, site, whole_run
 from twin import Twin
 
 DUPLICATES = """
+drop table draenei_content.duplicate_pairs, draenei_content.duplicate_clusters;
 create table draenei_content.duplicate_pairs as
 select min(wallhaven_id) as wallhaven_id_a, max(wallhaven_id) as wallhaven_id_b, 2 as distance, 'near' as kind
 from draenei_content.wallpapers where upload_status = 'stored';

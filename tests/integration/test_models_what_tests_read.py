@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import dbt_profile, postgres
 from luigi_tasks.gateways.dbt import BAD, Dbt
@@ -22,6 +24,7 @@ def page(number: int, wallhaven_id: str, **changes: Any) -> Page:
     return Page(f"wallhaven/draenei/run-{number}", "search", "page-00001", EPOCH + timedelta(hours=number), (record,))
 
 
+@pytest.mark.prove
 def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_demand(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from luigi_tasks.steps.model import selection
 from tests.conftest import Warehouse, _administer
 
 PAGES, PER_PAGE = 3000, 2
-BLOCKS_A_STATEMENT = 100  # for two records seen again; the table of items has a thousand
+BLOCKS_A_STATEMENT = 150  # for two records seen again; the table of items has a thousand
 # Details and their tags grow too; here is none, and an empty table is read whole.
 GROWING = {
     *("wallhaven_search", "pages", "loads", "uploads"),

@@ -128,6 +128,7 @@ def _drop_constraints(cursor: Any, table: str) -> None:
         cursor.execute(f"alter table {owner} drop constraint {name}")
 
 
+@pytest.mark.prove
 def test_the_order_is_that_of_the_responses_not_of_the_keys(
     collecting: Collecting, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +170,7 @@ def _drop(warehouse: Warehouse, name: str) -> None:
             cursor.execute(f'drop database if exists "{name}" with (force)')
 
 
+@pytest.mark.prove
 def test_objects_of_before_the_query_was_kept_are_replayed_too(
     collecting: Collecting, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_diff_names_what_a_change_of_the_code_changes_and_touches_nothing(
         return read({**record, "favorites": 0} if isinstance(record, dict) else record, **options)
 
     monkeypatch.setattr(validation.json, "dumps", blind)
+    monkeypatch.setattr(validation, "_plain_text", lambda record: "")
     found = differences.differences(collecting.settings, "wallhaven", collecting.store, Silent())
     monkeypatch.undo()
     changed = {difference.table: difference for difference in found if not difference.equal}

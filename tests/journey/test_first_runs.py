@@ -151,6 +151,7 @@ def assert_same_run_does_nothing(pipeline: Pipeline) -> None:
     assert (pipeline.objects(""), pipeline.rows(ledgers)) == (objects, rows)
 
 
+@pytest.mark.prove
 def test_pictures_that_fail_keep_none_of_the_others_waiting(pipeline: Pipeline) -> None:
     catalogue, faults = pipeline.twin.catalogue, pipeline.twin.faults
     corrupt, gone, throttled, late = catalogue.ids[:4]

@@ -111,6 +111,7 @@ def test_canaries_are_found_nowhere(pipeline: Pipeline, luigid: Luigid, postgres
         assert [name for name, body in files.items() if secret.encode() in body] == []
 
 
+@pytest.mark.prove
 def test_the_key_goes_to_the_api_alone_and_only_as_its_header(pipeline: Pipeline) -> None:
     ended = pipeline.collect(RUN, **CANARIES)
     assert ended.returncode == 0, ended.stderr
