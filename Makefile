@@ -26,7 +26,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.created requirements.txt pyproject.toml
-	@echo "installing requirements.txt (about 75 packages, hashes checked)"
+	@echo "installing requirements.txt (about 80 packages, hashes checked)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
