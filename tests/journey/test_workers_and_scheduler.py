@@ -97,7 +97,7 @@ def test_a_run_with_workers_is_watched_in_the_schedulers_page(pipeline: Pipeline
     graph = luigid.ask("dep_graph", task_id=root)
     assert sorted(node["name"] for node in graph.values() if not node["name"].startswith("dbt.")) == TASKS
     nodes = {(node["params"]["step"], node["name"]) for node in graph.values() if node["name"].startswith("dbt.")}
-    assert nodes == {(step, kind) for step in ("Model", "Remodel") for kind in ("dbt.model", "dbt.test")}
+    assert nodes == {(step, kind) for step in ("Model", "Remodel") for kind in ("dbt.model", "dbt.seed", "dbt.test")}
     assert luigid.ask("task_list", status="PENDING", upstream_status="") == {}
     with urllib.request.urlopen(f"http://127.0.0.1:{luigid.port}/static/visualiser/index.html", timeout=5) as page:
         assert b"Luigi" in page.read()
