@@ -20,14 +20,14 @@ from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.gcs_api import Forbidden, GcsApi, Parts
 from luigi_tasks.gateways.objects import (
-    NoConditions,
+    Facts,
     ObjectDamaged,
     ObjectHead,
     ObjectMissing,
     Put,
-    StoreUnavailable,
     checked_key,
     checked_probe_key,
+    put_in_bucket,
 )
 from luigi_tasks.settings import Settings
 
@@ -48,14 +48,8 @@ class GcsStore:
     def put_if_absent(
         self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
-        try:
-            created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
-        except NoConditions:
-            if self.head(key) is not None:
-                return Put(created=False, sha256=self._hash_there(key))
-            self.replace(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
-            return Put(created=True, sha256=sha256)
-        return Put(created=created, sha256=sha256 if created else self._hash_there(key))
+        facts = Facts(content_type=content_type, sha256=sha256, metadata=metadata)
+        return put_in_bucket(self, self._api.where, key, body, facts)
 
     def create(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> bool:
         try:
@@ -153,12 +147,6 @@ class GcsStore:
         if answer.status_code == 412 and not condition:
             raise StoreError(f"put {key}: refused without a condition", where=self._api.where, mend="Report it.")
         return answer.status_code != 412
-
-    def _hash_there(self, key: str) -> str:
-        there = self.head(key)
-        if there is None:
-            raise StoreUnavailable(f"another writer holds {key}", where=self._api.where)
-        return there.sha256 or hashlib.sha256(self.get(key)).hexdigest()
 
     def _path(self, key: str) -> str:
         return f"{self._objects}/{quote(checked_key(key), safe='')}"

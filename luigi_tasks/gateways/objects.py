@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypedDict
 from urllib.parse import quote
 
 from luigi_tasks.domain.errors import StoreError
@@ -97,6 +97,35 @@ class ObjectStore(Protocol):
 
     def check(self) -> None:
         """Raise StoreError, with what to do about it, when this store cannot be used; cheap, leaves nothing behind."""
+
+
+class Facts(TypedDict):
+    """What is kept beside an object's bytes."""
+
+    content_type: str
+    sha256: str
+    metadata: Mapping[str, str]
+
+
+def put_in_bucket(store: ObjectStore, where: str, key: str, body: Body, facts: Facts) -> Put:
+    """put_if_absent of a bucket, whatever its API: create, and if something is there already its hash.
+
+    Without conditional puts it looks first; then only a lock of the caller's keeps others out. Raises StoreUnavailable
+    when another writer is in the middle of it, or it was deleted since.
+    """
+    try:
+        created = store.create(key, body, **facts)
+    except NoConditions:
+        if store.head(key) is None:
+            store.replace(key, body, **facts)
+            return Put(created=True, sha256=facts["sha256"])
+        created = False
+    if created:
+        return Put(created=True, sha256=facts["sha256"])
+    there = store.head(key)
+    if there is None:
+        raise StoreUnavailable(f"another writer holds {key}", where=where)
+    return Put(created=False, sha256=there.sha256 or hashlib.sha256(store.get(key)).hexdigest())
 
 
 def checked_key(key: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from luigi_tasks.domain.identity import CODE_VERSION, PROJECT
 from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.objects import (
     ChecksumRefused,
+    Facts,
     NoConditions,
     ObjectDamaged,
     ObjectHead,
@@ -32,6 +32,7 @@ from luigi_tasks.gateways.objects import (
     StoreUnavailable,
     checked_key,
     checked_probe_key,
+    put_in_bucket,
 )
 from luigi_tasks.gateways.s3_put import Elsewhere, Puts
 from luigi_tasks.settings import Settings
@@ -75,14 +76,8 @@ class S3Store:
     def put_if_absent(
         self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
     ) -> Put:
-        try:
-            created = self.create(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
-        except NoConditions:
-            if self.head(key) is not None:
-                return Put(created=False, sha256=self._hash_there(key))
-            self.replace(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
-            return Put(created=True, sha256=sha256)
-        return Put(created=created, sha256=sha256 if created else self._hash_there(key))
+        facts = Facts(content_type=content_type, sha256=sha256, metadata=metadata)
+        return put_in_bucket(self, self._where, key, body, facts)
 
     def create(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> bool:
         try:
@@ -173,12 +168,6 @@ class S3Store:
         address = self._client.generate_presigned_url("put_object", Params={"Bucket": self.bucket, "Key": "x"})
         base = address.partition("?")[0].removesuffix("x")
         return Puts(self._session, base, self._client.meta.region_name, self._connections)
-
-    def _hash_there(self, key: str) -> str:
-        there = self.head(key)
-        if there is None:  # 409: another writer is in the middle of it, or it was deleted since
-            raise StoreUnavailable(f"another writer holds {key}", where=self._where)
-        return there.sha256 or hashlib.sha256(self.get(key)).hexdigest()
 
     @contextlib.contextmanager
     def _telling(self, doing: str) -> Iterator[None]:
