@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,15 +29,15 @@ def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: 
     """
     text = HEAD + yaml.safe_dump(_profile(address or {}, embedded), sort_keys=False, width=1000)
     folder.mkdir(parents=True, exist_ok=True)
-    path, temporary = folder / "profiles.yml", folder / f".profiles.yml.{os.getpid()}"
+    path = folder / "profiles.yml"
     with _leftovers_swept(folder):
         if path.exists() and path.read_text() == text:
             return path
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, temporary = tempfile.mkstemp(prefix=".profiles.yml.", dir=folder)  # 0600
         with open(descriptor, "w") as file:
             file.write(text)
         crash_point("profile.rename.before")
-        temporary.replace(path)
+        Path(temporary).replace(path)
         crash_point("profile.rename.after")
     return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from luigi_tasks.gateways.dbt_profile import write_profile
@@ -27,3 +28,10 @@ def test_what_a_living_writer_is_writing_is_left_alone(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert theirs.read_text() == "half"
+
+
+def test_threads_of_one_process_write_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        paths = list(threads.map(lambda n: write_profile(tmp_path, {"PGPASSWORD": str(n)}), range(200)))
+    assert set(paths) == {tmp_path / "profiles.yml"}
+    assert [path.name for path in tmp_path.iterdir()] == ["profiles.yml"]
