@@ -137,6 +137,10 @@ def _fill(facts: dict[str, Any], body: dict[str, Any]) -> None:
     body.update(facts)
 
 
+def _unheard(_: object) -> None:
+    """What a step tells that no worker runs: Luigi gives a task its callbacks only there."""
+
+
 class TaskProgress:
     """A step's progress on the terminal and, at most a second late, in the central scheduler's page.
 
@@ -145,10 +149,10 @@ class TaskProgress:
 
     def __init__(self, task: RunTask) -> None:
         self._unit = task.unit
-        self._message: Callable[[str], None] = cast("Callable[[str], None]", task.set_status_message)
-        self._linked: Callable[[str], None] = cast("Callable[[str], None]", task.set_tracking_url)
+        self._message: Callable[[str], None] = task.set_status_message or _unheard
+        self._linked: Callable[[str], None] = task.set_tracking_url or _unheard
         self._page = reports.url(own_settings(), task.collected_run.key)
-        self._percentage: Callable[[int], None] = cast("Callable[[int], None]", task.set_progress_percentage)
+        self._percentage: Callable[[int], None] = task.set_progress_percentage or _unheard
         self._terminal = progress_for(own_settings().draenei_progress, task.get_task_family(), task.unit)
         self._started = time.monotonic()
         self._latest: tuple[int, int, int, str] | None = None
