@@ -6,6 +6,7 @@ serial numbers   page_id, batch_id, quarantine_id: the order in which rows came
 wall clocks      when a row was written, as opposed to when the source answered
 which page of several with the same bytes was loaded first: loads are counted per body, not per page
 what is not in a response: a run's state and circumstances, and of `wallpapers` what its uploads say
+models that more than responses feed; tests/unit/test_canonical_export.py names each with its reason
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ OF_SOURCE = {
     "randomuser": (
         *_records("randomuser", ("users",), ()),
         Table("draenei_restricted.randomuser_contacts", ("user_uuid",)),
+        Table("draenei_content.randomuser_people", ("user_uuid",)),
     ),
     "sales": (
         Table("raw.sales_lines", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
@@ -144,6 +146,11 @@ OF_SOURCE = {
         Table("draenei_content.dim_customers", ("customer_id", "version_number")),
         Table("draenei_content.dim_statuses", ("status",)),
         Table("draenei_content.fct_sales", ("order_line_key",)),
+        Table("draenei_content.dim_dates", ("date_day",)),
+        Table("draenei_content.sales_by_month", ("month_start",)),
+        Table("draenei_content.sales_by_product_line", ("product_line",)),
+        Table("draenei_content.sales_by_territory", ("territory",)),
+        Table("draenei_content.top_customers", ("customer_id",)),
     ),
 }
 

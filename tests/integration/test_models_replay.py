@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from psycopg2.extensions import connection as Connection
 
 from tests.integration.model_fixtures import (
@@ -24,15 +25,17 @@ from tests.integration.model_fixtures import (
 )
 
 BUILDS = 4
-SEED = 20261121
+# One history in the default run; each costs five builds.
+SEEDS = [20261121, *(pytest.param(seed, marks=pytest.mark.prove) for seed in (1, 2, 3, 4))]
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 def test_incremental_builds_in_any_order_equal_a_full_refresh_and_the_definition(
-    warehouse: Any, tmp_path: Path
+    warehouse: Any, tmp_path: Path, seed: int
 ) -> None:
     dbt = Dbt(tmp_path / "dbt", warehouse.environ)
-    dice = random.Random(SEED)
-    pages = random_history(SEED)
+    dice = random.Random(seed)
+    pages = random_history(seed)
     dice.shuffle(pages)
     batches = [pages[start : start + 5] for start in range(0, len(pages), 5)]
     with closing(warehouse.connect()) as connection:

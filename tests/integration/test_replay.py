@@ -241,6 +241,9 @@ def test_a_diff_names_what_a_change_of_the_code_changes_and_touches_nothing(
     monkeypatch.setattr(validation.json, "dumps", blind)
     monkeypatch.setattr(validation, "_plain_text", lambda record: "")
     found = differences.differences(collecting.settings, "wallhaven", collecting.store, Silent())
+    with monkeypatch.context() as patch:
+        patch.setattr(settings_module, "load", lambda: collecting.settings)
+        assert CliRunner().invoke(verb, ["--diff"]).exit_code == 1
     monkeypatch.undo()
     changed = {difference.table: difference for difference in found if not difference.equal}
     assert {"raw.wallhaven_search", "draenei_content.wallpapers"} <= changed.keys()
