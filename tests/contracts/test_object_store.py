@@ -25,6 +25,7 @@ from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, Put, StoreUnavailable, open_store
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from tests.contracts.given_server import IS_GIVEN, given_bucket
 from tests.gcs_double import gcs_double
 from tests.s3_double import Server, s3_double
 
@@ -112,15 +113,19 @@ def google() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["folder", "s3", "double", "google"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+@pytest.fixture(params=["folder", "s3", "double", "google", *(["given"] if IS_GIVEN else [])])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     if request.param == "folder":
-        return FolderStore(tmp_path / "objects")
-    if request.param in {"double", "google"}:
+        yield FolderStore(tmp_path / "objects")
+    elif request.param == "given":
+        with given_bucket() as real:
+            yield real
+    elif request.param == "s3":
+        found: Bucket = request.getfixturevalue("bucket")
+        yield found.store
+    else:
         server: Server = request.getfixturevalue(request.param)
-        return server.store()
-    found: Bucket = request.getfixturevalue("bucket")
-    return found.store
+        yield server.store()
 
 
 def sha256(body: bytes) -> str:

@@ -11,6 +11,7 @@ from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ChecksumRefused, StoreUnavailable
 from luigi_tasks.gateways.store_probe import Manners, probe
+from tests.contracts.given_server import IS_GIVEN, given_bucket
 from tests.gcs_double import gcs_double
 from tests.s3_double import Server, s3_double
 
@@ -27,6 +28,13 @@ def test_a_folder_creates_once_checks_and_is_left_as_it_was(tmp_path: Path) -> N
     before = sorted(store.root.rglob("*"))
     assert probe(store) == Manners(conditional=True, checksums=True)
     assert sorted(store.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("server", ["given"] if IS_GIVEN else [])
+def test_a_given_server_creates_once_and_checks(server: str) -> None:
+    with given_bucket() as store:
+        assert probe(store) == Manners(conditional=True, checksums=True)
+        assert list(store.list("")) == []
 
 
 @pytest.mark.parametrize(
