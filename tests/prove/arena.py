@@ -1,55 +1,48 @@
 """Where one worker of the campaign makes its cases: a source, a bucket, a bait, and states to begin from.
 
-A state is a database and a folder of objects that a real run left behind; a case begins from a copy.
+A state is a database and a folder of objects that a real run left behind; a case begins from a copy. States are made
+where cases are, in the same database and folder, and then put aside: dbt parses a project again for another database.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from luigi_tasks.domain.faults import VARIABLE
 from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import session
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
 from tests.prove import lines
 from tests.prove.child import WRONG_PURITY
-from tests.prove.world import World
+from tests.prove.process import LINE, Child, environment
+from tests.prove.world import QUARANTINED, World
 from tests.s3_double import Manners, Server, State, Version, s3_double
 from twin import Account, Catalogue, Fault, Twin
 
-REPOSITORY = Path(__file__).parents[2]
-RUN_ID = "2026-11-21T07:00"
 PICTURES = 26
 PER_MINUTE = 3000
 LEASE_SECONDS = 1
-PATIENCE = 120.0
 REPLAYED = ("raw.", "ops.runs", "ops.pages", "ops.loads", "ops.quarantine")
-LINE = "line"
-STATES = ("blank", "empty", "loaded", "modelled", "collected", "case")
+# Each state by the one before it and what is run from there.
+STATES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "blank": ("", ()),
+    "empty": ("blank", ("migrate",)),
+    "loaded": ("empty", ("load",)),
+    "modelled": ("loaded", ("model",)),
+    "collected": ("modelled", ("publish", "whole")),
+}
+CASE = "case"
+PARSED = Path("dbt", "target", "partial_parse.msgpack")
 CANARIES = {
     "WALLHAVEN_API_KEY": "canary-wallhaven-a1b2c3d4",
     "AWS_ACCESS_KEY_ID": "canary-aws-id-e5f6",
     "AWS_SECRET_ACCESS_KEY": "canary-aws-secret-g7h8",
 }
-OWN = (
-    *("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "DRAENEI_HOME"),
-    *("WALLHAVEN_API_URL", "WALLHAVEN_IMAGE_HOSTS", "WALLHAVEN_API_KEY", "WALLHAVEN_RATE_PER_MINUTE"),
-    *("UPLOAD_LEASE_SECONDS", "UPLOAD_CONCURRENCY", "DETAILS_PER_RUN", "BUCKET_NAME", "S3_ENDPOINT_URL"),
-    *("S3_FORCE_PATH_STYLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
-)
 
 
 class Arena:
@@ -57,7 +50,7 @@ class Arena:
 
     def __init__(self, server: embedded_postgres.Server, folder: Path, number: int) -> None:
         self.server, self.folder, self.name = server, folder, f"prove{number}"
-        self.case_folder = folder / "case"
+        self.case_folder, self.home = folder / CASE, folder / CASE / "home"
         self._stack = ExitStack()
 
     def __enter__(self) -> Arena:
@@ -66,60 +59,66 @@ class Arena:
         self.twin: Twin = self._stack.enter_context(Twin(catalogue, rate_per_minute=1_000_000, account=account))
         self.double: Server = self._stack.enter_context(s3_double())
         self.bait: ImageServer = self._stack.enter_context(serving())
-        for state in STATES:
+        for state in (CASE, *STATES):
             self._stack.callback(self._administer, f'drop database if exists "{self.name}_{state}" with (force)')
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "luigi.cfg").write_text("[core]\nlocal_scheduler = true\n")
         self._made = set[str]()
+        self._live: dict[str, str] = {}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def world(self, state: str, store: str) -> World:
-        """A case's world: a copy of the state, nothing asked of the source yet, its own peculiarities restored."""
-        self._make(state)
-        shutil.rmtree(self.case_folder, ignore_errors=True)
-        self._copy(state, "case", self.case_folder / "home")
+    def world(self, state: str, store: str, *others: str) -> World:
+        """A case's world: a copy of the state, nothing asked of the source yet, its own peculiarities restored.
+
+        others: states that the case will ask for besides; they are made where the world is, so before it.
+        """
+        for needed in (*others, "modelled" if state == "loaded" else state):
+            self._make(needed)
+        self._lay_out(state)
         self.misbehave()
         self.twin.clear_requests()
         self.bait.asked.clear()
         self.double.state = State(manners=Manners(overwrites=store == "overwrites"))
-        settings = self._settings("case", self.case_folder / "home", store)
+        settings = self._settings(store)
         if store != "folder":
-            self._upload(FolderStore(self.case_folder / "home" / "objects"))
-            shutil.rmtree(self.case_folder / "home" / "objects", ignore_errors=True)
+            self._upload(FolderStore(self.home / "objects"))
+            shutil.rmtree(self.home / "objects", ignore_errors=True)
         return World(
             settings,
             twin=self.twin,
             double=self.double if store != "folder" else None,
             bait=self.bait,
             per_minute=PER_MINUTE,
+            planted=self.planted,
             canaries=(*CANARIES.values(), self.server.password),
             files=[self.case_folder / "said"],
         )
 
+    @property
+    def planted(self) -> dict[str, str]:
+        """What has to become of the wallpapers that misbehave; all others are to be stored."""
+        refused, gone, bad = self.twin.catalogue.ids[-3:]
+        return {refused: "refused", gone: "gone", bad: QUARANTINED}
+
     def misbehave(self, *more: Fault) -> None:
         """For ever: one record is bad, one picture gone, one leads to a host that is not allowed; before that, more."""
-        ids = self.twin.catalogue.ids
+        refused, gone, bad = self.planted
         self.twin.faults.clear()
         self.twin.faults.add(
             *more,
-            Fault("set_field", "search", times=None, page=1, id=ids[-1], field="purity", value=WRONG_PURITY),
-            Fault("status", "image", times=None, id=ids[-2], status=404),
-            Fault("redirect", "image", times=None, id=ids[-3], location=self.bait.url("/bait")),
+            Fault("set_field", "search", times=None, page=1, id=bad, field="purity", value=WRONG_PURITY),
+            Fault("status", "image", times=None, id=gone, status=404),
+            Fault("redirect", "image", times=None, id=refused, location=self.bait.url("/bait")),
         )
 
     def give_raw_zone(self, world: World) -> None:
         """Put the raw zone of a collected run into a world's folder, and say what a replay has to come to."""
-        self._make("collected")
-        self.misbehave()
-        self.twin.clear_requests()
-        collected = self.folder / "collected"
         for part in ("raw", ".meta/raw"):
-            shutil.copytree(collected / "objects" / part, world.settings.draenei_home / "objects" / part)
-        live = World(self._settings("collected", collected, "folder")).digests()
-        world.replayed = {name: digest for name, digest in live.items() if name.startswith(REPLAYED)}
+            shutil.copytree(self.folder / "collected" / "objects" / part, self.home / "objects" / part)
+        world.replayed = {name: digest for name, digest in self._live.items() if name.startswith(REPLAYED)}
 
     @property
     def takedown_target(self) -> str:
@@ -128,7 +127,8 @@ class Arena:
 
     def start(self, world: World, scope: str, fault: str = "") -> Child:
         """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
-        return Child(self, world, scope, fault)
+        target = {"PROVE_TARGET": self.takedown_target}
+        return Child(world, scope, {**environment(world, self.folder), **target}, fault)
 
     def lines_of(self, scope: str, state: str) -> int:
         """How many lines of luigi_tasks a scope executes from a state to its end."""
@@ -143,30 +143,37 @@ class Arena:
             raise RuntimeError(f"{scope} of a state failed: {child.said()[-2000:]}")
 
     def _make(self, state: str) -> None:
-        """blank: nothing; empty: migrated; loaded, modelled, collected: after so much of a run."""
+        """Make a state, once. What a failed attempt left is cleared by the next."""
         if state in self._made:
             return
-        home = self.folder / state
-        if state == "blank":
-            self._administer(f'create database "{self.name}_blank"')
-        elif state == "empty":
-            self._administer(f'create database "{self.name}_empty"')
-            session.open_warehouse(self._settings(state, home, "folder"))
-        else:
-            before, scopes = {
-                "loaded": ("empty", ("load",)),
-                "modelled": ("loaded", ("model",)),
-                "collected": ("modelled", ("publish", "whole")),
-            }[state]
+        before, scopes = STATES[state]
+        if before:
             self._make(before)
-            self._copy(before, state, home)
-            self.misbehave()
-            world = World(self._settings(state, home, "folder"), files=[self.folder / f"said-{state}"])
-            for scope in scopes:
-                self.finish(world, scope)
+        self._lay_out(before)
+        self.misbehave()
+        world = World(self._settings("folder"), files=[self.folder / f"said-{state}"])
+        for scope in scopes:
+            self.finish(world, scope)
+        self._put_aside(state)
+        if state == "collected":
+            self._live = world.digests()
         self._made.add(state)
 
-    def _settings(self, state: str, home: Path, store: str) -> Settings:
+    def _put_aside(self, state: str) -> None:
+        self._copy_database(CASE, state)
+        shutil.rmtree(self.folder / state, ignore_errors=True)
+        for part in (Path("objects"), PARSED):
+            _copy(self.home / part, self.folder / state / part)
+        _copy(self.home / PARSED, self.folder / PARSED)
+
+    def _lay_out(self, state: str) -> None:
+        """The case's database and home as the state has them; '' is neither table nor file."""
+        shutil.rmtree(self.case_folder, ignore_errors=True)
+        self._copy_database(state, CASE)
+        _copy(self.folder / state / "objects", self.home / "objects")
+        _copy(self.folder / PARSED, self.home / PARSED)
+
+    def _settings(self, store: str) -> Settings:
         bucket = self.double.settings() if store != "folder" else {}
         own = {
             "wallhaven_api_url": self.twin.api_url,
@@ -177,17 +184,17 @@ class Arena:
             "details_per_run": 4,
         }
         canaries = {name.lower(): value for name, value in CANARIES.items()}
-        database = Warehouse(self.server, f"{self.name}_{state}", home)
-        return database.settings(**{**own, **bucket, **canaries})
+        return self._warehouse().settings(**{**own, **bucket, **canaries})
 
-    def _copy(self, state: str, to: str, home: Path) -> None:
+    def _warehouse(self) -> Warehouse:
+        return Warehouse(self.server, f"{self.name}_{CASE}", self.home)
+
+    def _copy_database(self, state: str, to: str) -> None:
         name = f"{self.name}_{to}"
         self._administer(f'drop database if exists "{name}" with (force)')
-        self._administer(f'create database "{name}" template "{self.name}_{state}" strategy file_copy')
-        objects = self.folder / state / "objects"
-        if objects.exists():
-            shutil.copytree(objects, home / "objects")
-        with contextlib.closing(Warehouse(self.server, name, home).connect()) as connection, connection:
+        template = f'template "{self.name}_{state}" strategy file_copy' if state else ""
+        self._administer(f'create database "{name}" {template}')
+        with closing(Warehouse(self.server, name, self.home).connect()) as connection, connection:
             cursor = connection.cursor()
             cursor.execute("select to_regclass('ops.request_budget') is not null")
             if cursor.fetchone() == (True,):
@@ -208,88 +215,10 @@ class Arena:
             connection.cursor().execute(statement)
 
 
-class Child:
-    """A process of the pipeline, in a group of its own, its words in a file of the world's."""
-
-    def __init__(self, arena: Arena, world: World, scope: str, fault: str) -> None:
-        self.scope, folder = scope, world.files[0]
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
-        luigi = [str(Path(sys.executable).with_name("luigi")), "--module", "luigi_tasks", "Collect", "--run-id", RUN_ID]
-        command = luigi if scope == "whole" else [sys.executable, "-m", "tests.prove.child", scope, RUN_ID]
-        with self._file.open("w") as said:
-            self.process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env={**environment(arena, world), **_armed(fault)},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._code: int | None = None
-
-    def wait(self, seconds: float = PATIENCE) -> int:
-        """Its exit code; -9 for one that is killed because it does not end. 124: it did not end in time."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return 124
-
-    def wait_until_stopped(self, seconds: float = PATIENCE) -> bool:
-        """True once it is stopped, False when it ended instead."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG)
-            if found:
-                return found.si_code in {os.CLD_STOPPED, os.CLD_TRAPPED}
-            time.sleep(0.01)
-        return False
-
-    def go_on(self) -> None:
-        """SIGCONT."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """kill -9 of its group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def said(self) -> str:
-        """What it has said so far."""
-        return self._file.read_text(errors="replace")
-
-    def struck(self, fault: str) -> bool:
-        """True when the fault struck."""
-        point, turn, _ = fault.split(":")
-        words = f"{lines.VARIABLE} {turn} " if point == LINE else f"{VARIABLE} {fault}\n"
-        return words in self.said()
-
-
-def _armed(fault: str) -> dict[str, str]:
-    point, _, rest = fault.partition(":")
-    return {lines.VARIABLE: rest.partition(":")[0]} if point == LINE else {VARIABLE: fault}
-
-
-def environment(arena: Arena, world: World) -> dict[str, str]:
-    """What a process gets: the world's settings under the names that a user types, and nothing of this machine."""
-    values = {name: getattr(world.settings, name.lower()) for name in OWN}
-    words = {name: _word(value) for name, value in values.items() if value is not None}
-    return {
-        "PATH": os.defpath,
-        "HOME": str(arena.folder),
-        "PYTHONPATH": str(REPOSITORY),
-        "LUIGI_CONFIG_PATH": str(arena.folder / "luigi.cfg"),
-        "DRAENEI_PROGRESS": "none",
-        "PROVE_TARGET": arena.takedown_target,
-        **words,
-    }
-
-
-def _word(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    secret = getattr(value, "get_secret_value", None)
-    return secret() if secret else str(value)
+def _copy(path: Path, to: Path) -> None:
+    """A file or a folder, when it is there."""
+    if path.is_dir():
+        shutil.copytree(path, to)
+    elif path.exists():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, to)

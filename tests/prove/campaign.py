@@ -27,10 +27,11 @@ from pathlib import Path
 
 from luigi_tasks.gateways import embedded_postgres
 from tests.conftest import Warehouse
-from tests.prove.arena import LINE, Arena
+from tests.prove.arena import Arena
 from tests.prove.cases import Result, run
 from tests.prove.invariants import INVARIANTS
 from tests.prove.plan import Case, case_of, plan
+from tests.prove.process import LINE
 
 
 @dataclass

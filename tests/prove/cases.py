@@ -13,9 +13,10 @@ import psycopg2
 
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.gateways import embedded_postgres, fsck_ledger, postgres
-from tests.prove.arena import LEASE_SECONDS, LINE, Arena, Child
+from tests.prove.arena import LEASE_SECONDS, Arena
 from tests.prove.invariants import INVARIANTS, Ended, World, check
 from tests.prove.plan import Case
+from tests.prove.process import LINE, Child
 from twin import Fault
 
 STEP = {"load": "Load", "model": "Model", "publish": "Report", "whole": "Report"}
@@ -79,7 +80,7 @@ def run(arena: Arena, case: Case) -> Result:
 
 
 def _make(arena: Arena, case: Case, result: Result) -> None:
-    world = arena.world(case.state, case.store)
+    world = arena.world(case.state, case.store, *(["collected"] if case.scope == "replay" else []))
     if case.scope == "postgres":
         nothing = dict.fromkeys(("pghost", "pgport", "pguser", "pgpassword", "pgdatabase"))
         world.settings = world.settings.model_copy(update=nothing)

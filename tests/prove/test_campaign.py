@@ -14,6 +14,7 @@ from tests.prove.arena import STATES, Arena
 from tests.prove.campaign import Campaign
 from tests.prove.cases import Result, run
 from tests.prove.child import SCOPES
+from tests.prove.invariants import World
 from tests.prove.plan import ACTIONS, PLACED, Case, case_of, place, plan
 
 
@@ -42,6 +43,21 @@ def test_a_sample_of_the_campaign(arena: Arena, case: Case) -> None:
 def test_a_kill_at_a_line_is_one_too(arena: Arena) -> None:
     result = run(arena, Case("line:300:kill", "migrate", "blank", "folder"))
     assert (result.struck, result.violations) == (True, {})
+
+
+def test_a_state_that_failed_half_way_is_made_anew(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, finish = Case("line:300:kill", "migrate", "loaded", "folder"), Arena.finish
+    monkeypatch.setattr("tests.prove.arena.STATES", {**STATES, "modelled": ("loaded", ())})
+
+    def ends_badly(self: Arena, world: World, scope: str) -> None:
+        finish(self, world, scope)
+        if scope == "load":
+            monkeypatch.setattr(Arena, "finish", finish)
+            raise RuntimeError("the disk was full")
+
+    monkeypatch.setattr(Arena, "finish", ends_badly)
+    assert run(arena, case).violations == {"harness": ["RuntimeError: the disk was full"]}
+    assert run(arena, case).violations == {}
 
 
 def test_a_point_that_is_never_passed_fails_the_campaign(arena: Arena, capsys: pytest.CaptureFixture[str]) -> None:

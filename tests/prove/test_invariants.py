@@ -83,6 +83,20 @@ def asked_bait(world: World, _: Warehouse) -> None:
     world.bait.asked["/bait"] += 1
 
 
+def good_one_failed(world: World, warehouse: Warehouse) -> None:
+    """One that nobody made to fail ends as a conflict, without its object."""
+    warehouse.rows("update ops.uploads set outcome = 'conflict' where upload_id = 1")
+    ((key,),) = warehouse.rows("select s3_key from ops.uploads where upload_id = 1")
+    (world.settings.draenei_home / "objects" / key).unlink()
+
+
+def failed_otherwise(world: World, warehouse: Warehouse) -> None:
+    """One that was to be gone is a conflict."""
+    good_one_failed(world, warehouse)
+    ((wallhaven_id,),) = warehouse.rows("select wallhaven_id from ops.uploads where upload_id = 1")
+    world.planted[wallhaven_id] = "gone"
+
+
 def ended_too_early(world: World, warehouse: Warehouse) -> None:
     ((run_key,),) = warehouse.rows("delete from ops.steps where step = 'Report' returning run_key")
     world.ended.append(Ended(run_key, "Report", 0))
@@ -120,6 +134,8 @@ PLANTS: list[tuple[str, Plant]] = [
     ("temporary_is_empty", file("reports", "wallhaven", ".contact-sheet.webp.7")),
     ("fsck_finds_nothing", file("objects", "wallpapers", "strange.txt")),
     ("everything_is_stored", lambda world, _: picture(world).unlink()),
+    ("everything_is_stored", good_one_failed),
+    ("everything_is_stored", failed_otherwise),
     ("one_stored_row", sql("drop index ops.uploads_stored;" + UPLOAD.format("stored"))),
     ("ids_once", sql("insert into draenei_content.wallpapers select * from draenei_content.wallpapers limit 1")),
     ("received_adds_up", sql("delete from raw.wallhaven_search where position = 0")),
@@ -191,6 +207,14 @@ def test_what_is_planted_is_seen(collected: Collected, tmp_path: Path, name: str
         assert name in check(world, at_rest=True)
         assert (name in check(world)) is not INVARIANTS[name].at_rest
         del kept
+
+
+def test_what_failed_as_it_was_planted_is_excused(collected: Collected, tmp_path: Path) -> None:
+    with collected.copy(tmp_path / "home") as (world, warehouse):
+        good_one_failed(world, warehouse)
+        ((wallhaven_id,),) = warehouse.rows("select wallhaven_id from ops.uploads where upload_id = 1")
+        world.planted[wallhaven_id] = "conflict"
+        assert "everything_is_stored" not in check(world, at_rest=True)
 
 
 def test_every_invariant_has_a_plant_and_there_are_at_least_twenty() -> None:

@@ -24,6 +24,7 @@ UPLOADS = """
 select md5(coalesce(string_agg(concat_ws(' ', wallhaven_id, attempt, outcome, sha256), ',' order by upload_id), ''))
 from ops.uploads
 """
+QUARANTINED = "quarantined"
 FOREVER = ("wallpapers/", "raw/")
 
 
@@ -41,7 +42,8 @@ class World:
     """One pipeline's surroundings. Only settings are needed; an invariant that asks for more than is given holds.
 
     twin: the source, empty of requests when the world began; double: the bucket, when there is one; bait: a host that
-    is not allowed, to which things lead; per_minute: the request budget; canaries: secrets that were given;
+    is not allowed, to which things lead; planted: {id: outcome} of what was made to go wrong, QUARANTINED for a bad
+    record; per_minute: the request budget; canaries: secrets that were given;
     files: folders and files to look for them in, beside the home; ended: processes that have ended, whose output
     is among the files; reruns, refreshes, replays: canonical digests before and after; replayed: those that a
     replay into this world has to come to.
@@ -51,6 +53,7 @@ class World:
     twin: Twin | None = None
     double: Server | None = None
     bait: ImageServer | None = None
+    planted: dict[str, str] = field(default_factory=dict)
     per_minute: int | None = None
     canaries: tuple[str, ...] = ()
     files: list[Path] = field(default_factory=list)

@@ -1,0 +1,115 @@
+"""A process of the pipeline as the campaign starts it: its environment, how it ends, what it said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from luigi_tasks.domain.faults import VARIABLE
+from tests.prove import lines
+from tests.prove.world import World
+
+REPOSITORY = Path(__file__).parents[2]
+RUN_ID = "2026-11-21T07:00"
+PATIENCE = 120.0
+LINE = "line"
+OWN = (
+    *("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "DRAENEI_HOME"),
+    *("WALLHAVEN_API_URL", "WALLHAVEN_IMAGE_HOSTS", "WALLHAVEN_API_KEY", "WALLHAVEN_RATE_PER_MINUTE"),
+    *("UPLOAD_LEASE_SECONDS", "UPLOAD_CONCURRENCY", "DETAILS_PER_RUN", "BUCKET_NAME", "S3_ENDPOINT_URL"),
+    *("S3_FORCE_PATH_STYLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
+)
+
+
+class Child:
+    """A process of the pipeline, in a group of its own, its words in a file of the world's."""
+
+    def __init__(self, world: World, scope: str, environ: dict[str, str], fault: str) -> None:
+        self.scope, folder = scope, world.files[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
+        luigi = [str(Path(sys.executable).with_name("luigi")), "--module", "luigi_tasks", "Collect", "--run-id", RUN_ID]
+        command = luigi if scope == "whole" else [sys.executable, "-m", "tests.prove.child", scope, RUN_ID]
+        with self._file.open("w") as said:
+            self.process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env={**environ, **_armed(fault)},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._code: int | None = None
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code; -9 for one that is killed because it does not end. 124: it did not end in time."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return 124
+
+    def wait_until_stopped(self, seconds: float = PATIENCE) -> bool:
+        """True once it is stopped, False when it ended instead."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            if found:
+                return found.si_code in {os.CLD_STOPPED, os.CLD_TRAPPED}
+            time.sleep(0.01)
+        return False
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """kill -9 of its group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def said(self) -> str:
+        """What it has said so far."""
+        return self._file.read_text(errors="replace")
+
+    def struck(self, fault: str) -> bool:
+        """True when the fault struck."""
+        point, turn, _ = fault.split(":")
+        words = f"{lines.VARIABLE} {turn} " if point == LINE else f"{VARIABLE} {fault}\n"
+        return words in self.said()
+
+
+def _armed(fault: str) -> dict[str, str]:
+    point, _, rest = fault.partition(":")
+    return {lines.VARIABLE: rest.partition(":")[0]} if point == LINE else {VARIABLE: fault}
+
+
+def environment(world: World, folder: Path) -> dict[str, str]:
+    """What a process gets: the world's settings under the names that a user types, and nothing of this machine.
+
+    folder: its home, with luigi.cfg.
+    """
+    values = {name: getattr(world.settings, name.lower()) for name in OWN}
+    words = {name: _word(value) for name, value in values.items() if value is not None}
+    return {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "PYTHONPATH": str(REPOSITORY),
+        "LUIGI_CONFIG_PATH": str(folder / "luigi.cfg"),
+        "DRAENEI_PROGRESS": "none",
+        **words,
+    }
+
+
+def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    secret = getattr(value, "get_secret_value", None)
+    return secret() if secret else str(value)
