@@ -75,7 +75,7 @@ class Bench:
     def details(self) -> None:
         """What FetchDetails asks."""
         with postgres.transaction(self.settings) as cursor:
-            page_ledger.ids_without_detail(cursor, 120)
+            page_ledger.details_wanted(cursor, 120)
 
     def summary(self) -> None:
         """What Report and the summary count."""

@@ -127,9 +127,9 @@ def warehouse(
 
 
 @contextlib.contextmanager
-def database(server: embedded_postgres.Server, dbname: str) -> Iterator[str]:
-    """A fresh migrated database of that name, dropped at the end."""
+def database(server: embedded_postgres.Server, dbname: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A fresh migrated database of that name, or a copy of the template, dropped at the end."""
     _administer(server, f'drop database if exists "{dbname}" with (force)')
-    _administer(server, f'create database "{dbname}" template {TEMPLATE} strategy file_copy')
+    _administer(server, f'create database "{dbname}" template "{template}" strategy file_copy')
     yield dbname
     _administer(server, f'drop database if exists "{dbname}" with (force)')

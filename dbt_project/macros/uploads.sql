@@ -17,11 +17,25 @@ update {{ source('ops', 'uploads') }} set modelled_in = '{{ invocation_id }}', t
 where modelled_in is null
 {%- endmacro -%}
 
-{#- Wait after so many failed attempts: none after the first, for the next run is the retry, then 2, 4, 8 minutes … a day. -#}
-{%- macro retry_delay(attempts) -%}
+{#-
+    Wait after so many failed attempts, by what the last one came to: after the first, after the second, and how far the
+    doubling goes from there. A host that says we are too fast is left alone at once; bytes that were broken twice are
+    broken at the source, which mends slowly; a store of ours is back soon. Final outcomes wait for the retry verb.
+-#}
+{%- macro retry_delay(attempts, outcome) -%}
+{%- set waits = {
+    'throttled': ('5 minutes', '10 minutes', '1 day'),
+    'corrupt': ('0', '1 hour', '1 day'),
+    'unstored': ('0', '1 minute', '1 hour'),
+    'unreachable': ('0', '2 minutes', '1 day'),
+} -%}
 case
-    when {{ attempts }} > 1
-        then least(interval '1 minute' * power(2, least({{ attempts }} - 1, 11)), interval '1 day')
-    else interval '0'
+    {%- for name, (first, second, most) in waits.items() %}
+    {% if loop.last %}else{% else %}when {{ outcome }} = '{{ name }}' then{% endif %}
+        case
+            when {{ attempts }} <= 1 then interval '{{ first }}'
+            else least(interval '{{ second }}' * power(2, least({{ attempts }} - 2, 10)), interval '{{ most }}')
+        end
+    {%- endfor %}
 end
 {%- endmacro -%}

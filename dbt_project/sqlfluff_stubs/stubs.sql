@@ -20,7 +20,7 @@
 {%- macro gone_spacing() -%}interval '20 hours'{%- endmacro -%}
 {%- macro wallhaven_denials() -%}select 1 as wallhaven_id{%- endmacro -%}
 {%- macro wallhaven_absences() -%}select 1 as wallhaven_id{%- endmacro -%}
-{%- macro retry_delay(attempts) -%}interval '1 day'{%- endmacro -%}
+{%- macro retry_delay(attempts, outcome) -%}interval '1 day'{%- endmacro -%}
 {%- macro object_key(wallhaven_id, file_type) -%}{{ wallhaven_id }} || {{ file_type }}{%- endmacro -%}
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}
 {%- macro one_row_of(relation, which) -%}select * from {{ relation }}{%- endmacro -%}

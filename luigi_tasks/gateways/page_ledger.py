@@ -88,9 +88,9 @@ def known_ids(cursor: Cursor, table: str, query_key: str, record_ids: Sequence[s
     return {row[0] for row in cursor.fetchall()}
 
 
-def ids_without_detail(cursor: Cursor, limit: int) -> list[str]:
-    """Wallpapers that may be gone, at most half of the limit when it does not suffice for all, and those whose tags and
-    uploader nobody fetched yet; either newest first."""
+def details_wanted(cursor: Cursor, limit: int) -> list[tuple[str, str]]:
+    """Wallpapers whose tags and uploader nobody fetched yet ('details'), then those that may be gone ('existence'),
+    each with its reason, either newest first, and half of the limit for each when it does not suffice for all."""
     found = {}
     for reason in ("existence", "details"):
         cursor.execute(
@@ -98,9 +98,9 @@ def ids_without_detail(cursor: Cursor, limit: int) -> list[str]:
             " order by uploaded_at desc, wallhaven_id limit %s",
             (reason, limit),
         )
-        found[reason] = [row[0] for row in cursor.fetchall()]
+        found[reason] = [(row[0], reason) for row in cursor.fetchall()]
     checks = found["existence"][: max(limit // 2, limit - len(found["details"]))]
-    return checks + found["details"][: limit - len(checks)]
+    return found["details"][: limit - len(checks)] + checks
 
 
 def open_batch(cursor: Cursor, run_key: str) -> int:

@@ -1,15 +1,15 @@
 """One request budget for every process and host that shares the warehouse, counted by its clock.
 
-Crawls come first: while one waits it holds a shared advisory lock, and who gives way (details) takes nothing unless it
-can have that lock for itself. The lock is the connection's, so a crawl that dies while it waits stops nobody.
+Who waits stands in a line (ops.request_line): crawls before details before what only refreshes, and within a rank who
+came first, so that equals share alike. A process that dies while it waits leaves the line with its database session.
 """
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.faults import crash_point
@@ -17,56 +17,59 @@ from luigi_tasks.domain.progress import Progress
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
-    from psycopg2.extensions import cursor as Cursor
 
 # Half a second over the minute: a request reaches the source a little after it was granted, and not always equally so.
 WINDOW_SECONDS = 60.5
+# A grant that is older when its turn comes (the process was stopped, the machine slept) is not used: what is left of
+# the half second is for the way.
+FRESH_SECONDS = 0.4
 BURST = 10
-LOOK_AGAIN_SECONDS = 0.25
+LOOK_AGAIN_SECONDS = 1.0  # often enough that the line, which forgets who is silent for 3 s, knows us
+
+
+class Rank(IntEnum):
+    """Whose request goes first. CRAWL: the listing; DETAILS: tags, uploaders; REFRESH: sweeps, existence, repairs."""
+
+    CRAWL = 0
+    DETAILS = 1
+    REFRESH = 2
 
 
 @dataclass(frozen=True)
 class RequestBudget:
     """per_minute requests in any window, which is the minute; the first ten at once, later ones evenly spaced.
 
-    gives_way: takes nothing while one that does not is waiting, in whatever process.
+    rank: nothing is taken while one of a lower number waits, in whatever process.
     """
 
     connection: Connection
     source: str
     per_minute: int
     window_seconds: float = WINDOW_SECONDS
-    gives_way: bool = False
+    rank: Rank = Rank.CRAWL
 
     def take(self, progress: Progress | None = None) -> int:
-        """Wait until a request may be sent; returns how many were sent in the last minute, this one included."""
-        wait_seconds, used = self._ask()
-        if wait_seconds <= 0:
-            return used
-        with self._first_in_line():
-            while wait_seconds > 0:
-                if progress and wait_seconds > 1:
-                    note = f"{used}/{self.per_minute} per minute, next request in {wait_seconds:.0f} s"
-                    progress.update(0, 0, note=note)
-                time.sleep(min(wait_seconds, 5.0))
-                wait_seconds, used = self._ask()
-        return used
+        """Wait until a request may be sent, and send it at once; returns how many the last minute had, with this one.
 
-    @contextlib.contextmanager
-    def _first_in_line(self) -> Iterator[None]:
-        if self.gives_way:
-            yield
-            return
-        self._one("select pg_advisory_lock_shared(hashtextextended(%s, 0))", self._line)
-        try:
-            yield
-        finally:
-            if not self.connection.closed:
-                self._one("select pg_advisory_unlock_shared(hashtextextended(%s, 0))", self._line)
+        A grant that has grown old by the time this would return is let go of, and counts all the same.
+        """
+        while True:
+            crash_point("fetch.budget.before")
+            used, granted_at = self._wait(progress)
+            crash_point("fetch.budget.after")
+            if self._age(granted_at) <= FRESH_SECONDS:
+                return used
 
-    @property
-    def _line(self) -> str:
-        return f"draenei-collector budget {self.source}"
+    def _wait(self, progress: Progress | None) -> tuple[int, datetime.datetime]:
+        ticket: int | None = None
+        while True:
+            wait_seconds, used, granted_at, ticket = self._ask(ticket)
+            if granted_at:
+                return used, granted_at
+            if progress and wait_seconds > 1:
+                note = f"{used}/{self.per_minute} per minute, next request in {wait_seconds:.0f} s"
+                progress.update(0, 0, note=note)
+            time.sleep(min(wait_seconds, LOOK_AGAIN_SECONDS))
 
     def block(self, seconds: float) -> None:
         """Nobody asks the source for so many seconds: it said so."""
@@ -79,23 +82,22 @@ class RequestBudget:
             )
         crash_point("fetch.block.after")
 
-    def _ask(self) -> tuple[float, int]:
+    def _ask(self, ticket: int | None) -> tuple[float, int, datetime.datetime | None, int | None]:
+        """Seconds to wait, requests in the window, when one was granted, and the place in the line."""
         with self.connection, self.connection.cursor() as cursor:
-            if self.gives_way and not self._is_free(cursor):
-                return min(self.window_seconds / self.per_minute, LOOK_AGAIN_SECONDS), self.per_minute
             cursor.execute(
-                "select wait_seconds, used from ops.take_request(%s, %s, %s, make_interval(secs => %s))",
-                (self.source, self.per_minute, BURST, self.window_seconds),
+                "select wait_seconds, used, granted_at, place"
+                " from ops.take_request(%s, %s, %s, make_interval(secs => %s), %s, %s)",
+                (self.source, self.per_minute, BURST, self.window_seconds, int(self.rank), ticket),
             )
             row = cursor.fetchone()
         assert row is not None
-        return float(row[0]), int(row[1])
+        return float(row[0]), int(row[1]), row[2], row[3]
 
-    def _is_free(self, cursor: Cursor) -> bool:
-        cursor.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (self._line,))
-        row = cursor.fetchone()
-        return bool(row and row[0])
-
-    def _one(self, statement: str, argument: str) -> None:
+    def _age(self, granted_at: datetime.datetime) -> float:
+        """Seconds by the clock that granted: ours may have stood still as well."""
         with self.connection, self.connection.cursor() as cursor:
-            cursor.execute(statement, (argument,))
+            cursor.execute("select extract(epoch from clock_timestamp() - %s)", (granted_at,))
+            row = cursor.fetchone()
+        assert row is not None
+        return float(row[0])

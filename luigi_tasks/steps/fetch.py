@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +19,7 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import erasure_ledger, page_ledger, postgres
 from luigi_tasks.gateways.file_api import FileApi
 from luigi_tasks.gateways.objects import ObjectStore, Put
-from luigi_tasks.gateways.request_budget import RequestBudget
+from luigi_tasks.gateways.request_budget import Rank, RequestBudget
 from luigi_tasks.gateways.source_api import Response, SourceApi
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
@@ -43,14 +44,12 @@ class Fetched:
 class Fetcher:
     """Obtains the pages of one run: from the ledger, else from the raw zone, else from the source."""
 
-    def __init__(
-        self, settings: Settings, run: Run, store: ObjectStore, progress: Progress, *, gives_way: bool = False
-    ) -> None:
+    def __init__(self, settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> None:
         self.settings, self.run, self.store, self.progress = settings, run, store, progress
         self.source = CATALOGUE[run.query.source]
         self.connection = postgres.connect(settings, "draenei-collector fetch")
         self.access = access(settings, run.query)
-        self.budget = RequestBudget(self.connection, run.query.source, self.access.per_minute, gives_way=gives_way)
+        self.budget = RequestBudget(self.connection, run.query.source, self.access.per_minute)
         self.api = self._api()
         with self.connection, self.connection.cursor() as cursor:
             self.erased = erasure_ledger.erased(cursor, self.source.NAME)
@@ -71,6 +70,10 @@ class Fetcher:
         key_setting = f"{self.source.NAME.upper()}_API_KEY"
         headers = {"Accept": "*/*"} if isinstance(self.source, Filed) else self.access.headers
         return SourceApi(address, headers, self.settings.http_timeout_seconds, cap, key_setting=key_setting)
+
+    def give_way(self, rank: Rank) -> None:
+        """From now on requests are of that rank."""
+        self.budget = dataclasses.replace(self.budget, rank=rank)
 
     @property
     def listing(self) -> Listing:
@@ -125,9 +128,7 @@ class Fetcher:
             raise problem.cause from None
 
     def _ask(self, request: Request) -> bytes:
-        crash_point("fetch.budget.before")
         self.used = self.budget.take(self.progress)
-        crash_point("fetch.budget.after")
         self.requests += 1
         try:
             crash_point("fetch.request.before")
@@ -232,18 +233,19 @@ def fetch_requests(settings: Settings, run: Run, store: ObjectStore, progress: P
 
 
 def fetch_details(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
-    """Details of wallpapers that lack them, newest first, at most DETAILS_PER_RUN.
+    """Details of wallpapers that lack them, then of those that may be gone, newest first, at most DETAILS_PER_RUN.
 
     Returns how many answered 200 (fetched), 404 (gone), 401 (withheld) or not at all (failed). One that does not
     answer is left to a later run; three in a row raise the last one's SourceError.
     """
     counts = {"fetched": 0, "gone": 0, "withheld": 0, "failed": 0}
     names = {200: "fetched", 404: "gone", 401: "withheld"}
-    with Fetcher(settings, run, store, progress, gives_way=True) as fetcher:
+    with Fetcher(settings, run, store, progress) as fetcher:
         with fetcher.connection, fetcher.connection.cursor() as cursor:
-            wanted = page_ledger.ids_without_detail(cursor, settings.details_per_run)
+            wanted = page_ledger.details_wanted(cursor, settings.details_per_run)
         failures_in_a_row = 0
-        for done, record_id in enumerate(wanted):
+        for done, (record_id, reason) in enumerate(wanted):
+            fetcher.give_way(Rank.DETAILS if reason == "details" else Rank.REFRESH)
             try:
                 crash_point("details.obtain.before")
                 counts[names[fetcher.obtain(fetcher.listing.detail_request(record_id)).status]] += 1

@@ -11,7 +11,7 @@ from luigi_tasks.domain.envelope import Envelope, pack, safe_headers
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.objects import ObjectStore
-from luigi_tasks.gateways.request_budget import RequestBudget
+from luigi_tasks.gateways.request_budget import Rank, RequestBudget
 from luigi_tasks.gateways.source_api import SourceApi
 from luigi_tasks.settings import Settings
 
@@ -61,7 +61,7 @@ class Refetcher:
                 SourceApi(own.wallhaven_api_url, headers, own.http_timeout_seconds, own.source_page_max_bytes)
             ) as api,
         ):
-            RequestBudget(connection, str(lost["source"]), own.wallhaven_rate_per_minute, gives_way=True).take()
+            RequestBudget(connection, str(lost["source"]), own.wallhaven_rate_per_minute, rank=Rank.REFRESH).take()
             answer = api.get(request["path"], tuple(request.get("params", {}).items()))
         if answer.status != lost["status"] or hashlib.sha256(answer.body).hexdigest() != page.body_sha256:
             return False, "the source answers with other bytes by now"

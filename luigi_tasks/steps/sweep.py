@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from luigi_tasks.domain.sweep import Standing, Sweep
 from luigi_tasks.domain.walk import Read, Walk
 from luigi_tasks.gateways import listing_ledger
 from luigi_tasks.gateways.listing_ledger import Slice
+from luigi_tasks.gateways.request_budget import Rank
 from luigi_tasks.steps.fetch import Fetcher
 
 # (number of the page, how often it was read already) → the page
@@ -58,7 +58,7 @@ def sweep(fetcher: Fetcher, read: Reader, walk: Walk, certificate: Certificate) 
 
 
 def _read(fetcher: Fetcher, read: Reader, walk: Walk, slicing: Sweep) -> Swept:
-    fetcher.budget = dataclasses.replace(fetcher.budget, gives_way=True)
+    fetcher.give_way(Rank.REFRESH)
     swept, own = Swept(), Counter[int]()
     while slicing.next is not None:
         number = slicing.next

@@ -119,8 +119,13 @@ def test_the_life_of_a_wallpaper(warehouse: Any, tmp_path: Path) -> None:
         answered(connection, "absent", 404, 8.9)
         assert warehouse.rows(checks) == [("denied",), ("picgon",)]
         with connection, connection.cursor() as cursor:
-            assert page_ledger.ids_without_detail(cursor, 2)[:1] == ["denied"], "half of the limit"
-            assert set(page_ledger.ids_without_detail(cursor, 99)) >= {"denied", "picgon", "active", "rerate"}
+            assert page_ledger.details_wanted(cursor, 2)[1:] == [("denied", "existence")], "half of the limit"
+            assert {name for name, _ in page_ledger.details_wanted(cursor, 99)} >= {
+                "denied",
+                "picgon",
+                "active",
+                "rerate",
+            }
 
         with connection, connection.cursor() as cursor:
             assert takedown_ledger.lift(cursor, Concerned(("struck",), ()), "she agreed") == ["wallpaper struck"]

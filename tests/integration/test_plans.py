@@ -127,7 +127,7 @@ class Asked:
 
 ASKED: dict[str, Callable[[Any], Any]] = {
     "known_ids": lambda cursor: page_ledger.known_ids(cursor, "raw.wallhaven_search", "wallhaven/draenei", ["000001"]),
-    "ids_without_detail": lambda cursor: page_ledger.ids_without_detail(cursor, 120),
+    "details_wanted": lambda cursor: page_ledger.details_wanted(cursor, 120),
     "pages_to_load": lambda cursor: page_ledger.pages_to_load(cursor, "wallhaven/draenei/other", "search", 100),
     "loaded_bodies": lambda cursor: page_ledger.loaded_bodies(cursor, "wallhaven", "search", ["ab" * 32]),
     "find_page": lambda cursor: page_ledger.find_page(cursor, "wallhaven/draenei/other", "search", "page-00001"),
@@ -165,7 +165,7 @@ def test_what_a_run_asks_and_a_build_reads_is_found_by_indexes(grown: Grown) -> 
 
     for name, ask in ASKED.items():
         # Whether a certificate counts is asked of its run's pages, and here all pages are of one run.
-        cursor = Asked(grown, executed=name == "ids_without_detail")
+        cursor = Asked(grown, executed=name == "details_wanted")
         ask(cursor)
         assert cursor.statements > 0, name
         assert cursor.scanned == set(), name

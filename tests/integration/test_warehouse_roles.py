@@ -28,7 +28,7 @@ ALLOWED = [
     ("draenei_transformer", "drop table draenei_content.mine"),
     ("draenei_loader", RAW),
     ("draenei_loader", "delete from ops.upload_intents"),
-    ("draenei_loader", "select * from ops.take_request('wallhaven', 1, 1, '1 s')"),
+    ("draenei_loader", "select * from ops.take_request('wallhaven', 1, 1, '1 s', 0, null)"),
     ("draenei_loader", "select * from draenei_content.mine"),
     ("draenei_reader", "select * from draenei_content.mine"),
 ]

@@ -12,7 +12,8 @@ compared as (
         candidates.*,
         attempts.attempts,
         attempts.last_outcome,
-        attempts.last_finished_at + {{ retry_delay('attempts.attempts') }} as next_attempt_at
+        attempts.last_finished_at
+        + {{ retry_delay('attempts.attempts', 'attempts.last_outcome') }} as next_attempt_at
     from candidates
     -- noqa: disable=LT02
     cross join lateral (
