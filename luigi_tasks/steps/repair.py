@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, RawPage, Repair, StoredRow, id_of
-from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable, move_aside
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps import clean
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -184,6 +185,16 @@ class Repairer:
             fsck_ledger.lose_file(cursor, finding.key)
         return "mended", f"a Collect of its dataset stores what its archive has{aside}"
 
+    def _clean(self, finding: Finding) -> tuple[str, str]:
+        aside = self._move(finding, "mended")
+        try:
+            return "mended", clean.remake(self._settings, self._store, finding.key) + aside
+        except SourceError as problem:
+            raise StoreError(problem.what, where=problem.where, mend=problem.mend) from None
+
+    def _unknown(self, finding: Finding) -> tuple[str, str]:
+        return "left", "not ours to judge: move it out of the bucket if nobody needs it here"
+
     def _buried_row(self, finding: Finding) -> tuple[str, str]:
         assert finding.row, "this damage is a row's"
         self._lose(finding.row)
@@ -245,6 +256,10 @@ class Repairer:
         Damage.FILE_WITHOUT_OBJECT: _file,
         Damage.WRONG_FILE: _file,
         Damage.FILE_WITHOUT_ROW: _orphan,
+        Damage.CLEAN_WITHOUT_OBJECT: _clean,
+        Damage.WRONG_CLEAN: _clean,
+        Damage.CLEAN_WITHOUT_ROW: _orphan,
+        Damage.UNKNOWN_OBJECT: _unknown,
         Damage.RAW_BODY_MISMATCH: _raw,
         Damage.RAW_ENVELOPE_MISMATCH: _raw,
     }
