@@ -19,6 +19,7 @@ from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable, move_aside
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import clean
+from luigi_tasks.steps.refetch import Answer
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -31,7 +32,7 @@ GIVES_UP = frozenset(
         Damage.FILE_WITHOUT_OBJECT,
     }
 )
-Refetch = Callable[[RawPage], tuple[bool, str]]
+Refetch = Callable[[RawPage], Answer]
 FEW = 20  # so few rows may all be damaged without a wrong bucket being the likelier reason
 
 
@@ -47,12 +48,21 @@ def refuse_mass_repair(checked: Checked) -> None:
 
 
 class Repairer:
-    """Repairs findings one by one. The caller holds the pipeline's lock: no run may be at work."""
+    """Repairs findings one by one. The caller holds every source's lock: no run may be at work.
+
+    give_up: what a source cannot be asked for now is lost, too.
+    """
 
     def __init__(
-        self, settings: Settings, store: ObjectStore, now: datetime.datetime, refetch: Refetch | None = None
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        now: datetime.datetime,
+        refetch: Refetch | None = None,
+        *,
+        give_up: bool = False,
     ) -> None:
-        self._settings, self._store, self._refetch = settings, store, refetch
+        self._settings, self._store, self._refetch, self._give_up = settings, store, refetch, give_up
         self._aside = f"{ASIDE}{now:%Y%m%dT%H%M%S}Z/"
 
     def repair(self, checked: Checked, progress: Progress) -> list[Repair]:
@@ -131,19 +141,31 @@ class Repairer:
         return "reopened", f"the next Collect fetches what the source still shows{aside}"
 
     def _raw(self, finding: Finding) -> tuple[str, str]:
-        """Fetched again where the source gives the same bytes; else lost for good: its records stay, a replay goes
-        without it."""
-        aside = self._move(finding, "given up")
-        why = ""
-        if finding.page and self._refetch:
-            again, why = self._refetch(finding.page)
-            if again:
-                return "restored", f"the source gave the same bytes again{aside}"
+        """Fetched again where the source gives the same bytes; left where it gives none now, unless it is not to be
+        waited for; else lost for good: its records stay, a replay goes without it."""
+        answer = self._refetch(finding.page) if finding.page and self._refetch else Answer()
+        if answer.later and not self._give_up:
+            return "left", f"{answer.why}; repair again later, or if it never will: --give-up"
+        aside = self._move(finding, "given up" if answer.packed is None else "restored")
+        if finding.page and answer.packed is not None:
+            return self._put_back(finding.page, answer.packed, aside)
+        why = answer.why
         if finding.page:
             with postgres.transaction(self._settings) as cursor:
                 fsck_ledger.give_page_up(cursor, finding.page.page_id)
         words = "its records stay, its bytes are lost for good, and a replay goes without them: restore a backup"
         return "given up", f"{words}{'; ' * bool(why)}{why}{aside}"
+
+    def _put_back(self, page: RawPage, packed: bytes, aside: str) -> tuple[str, str]:
+        sha256 = hashlib.sha256(packed).hexdigest()
+        crash_point("repair.restore.before")
+        put = self._store.put_if_absent(
+            page.object_key, packed, content_type="application/gzip", sha256=sha256, metadata={}
+        )
+        crash_point("repair.restore.after")
+        if put.sha256 != sha256:
+            raise StoreError("something stands under its key again", where=page.object_key, mend="Run it again.")
+        return "restored", f"the source gave the same bytes again{aside}"
 
     def _duplicates(self, finding: Finding) -> tuple[str, str]:
         """The first row whose bytes are there stays the stored one, else the first."""

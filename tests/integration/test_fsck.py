@@ -284,8 +284,10 @@ def test_the_verb_says_what_to_type_and_its_exit_code_tells(collection: Collecti
     done = verb(collection, "fsck", "--deep")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "next      python -m luigi_tasks fsck --deep --repair"
-    lock = pipeline_lock.take(collection.settings(), "wallhaven")
-    assert "another Collect of wallhaven" in verb(collection, "fsck", "--deep", "--repair").stderr
+    lock = pipeline_lock.take(collection.settings(), "sales")
+    refused = verb(collection, "fsck", "--deep", "--repair")
+    assert refused.returncode == 10
+    assert "another Collect of sales" in refused.stderr, "it mends what is of any source"
     assert [damage for damage, _ in collection.found()] == ["wrong_bytes"]
     lock.close()
     done = verb(collection, "fsck", "--deep", "--repair", "--json")
