@@ -91,17 +91,7 @@ class Repairer:
         if good is None:
             self._lose(row)
             return action, f"the next Collect fetches it{aside}"
-        crash_point("repair.restore.before")
-        put = self._store.put_if_absent(
-            row.s3_key,
-            good,
-            content_type=row.content_type or "application/octet-stream",
-            sha256=row.sha256,
-            metadata=metadata,
-        )
-        crash_point("repair.restore.after")
-        if put.sha256 != row.sha256:
-            raise StoreError("other bytes are under the key again", where=row.s3_key, mend="Run the repair again.")
+        self._put_back(row.s3_key, good, row.content_type or "application/octet-stream", metadata)
         return action, f"from {source}{aside}"
 
     def _good_bytes(self, row: StoredRow) -> tuple[str, bytes | None]:
@@ -148,7 +138,8 @@ class Repairer:
             return "left", f"{answer.why}; repair again later, or if it never will: --give-up"
         aside = self._move(finding, "given up" if answer.packed is None else "restored")
         if finding.page and answer.packed is not None:
-            return self._put_back(finding.page, answer.packed, aside)
+            self._put_back(finding.page.object_key, answer.packed, "application/gzip", {})
+            return "restored", f"the source gave the same bytes again{aside}"
         why = answer.why
         if finding.page:
             with postgres.transaction(self._settings) as cursor:
@@ -156,16 +147,13 @@ class Repairer:
         words = "its records stay, its bytes are lost for good, and a replay goes without them: restore a backup"
         return "given up", f"{words}{'; ' * bool(why)}{why}{aside}"
 
-    def _put_back(self, page: RawPage, packed: bytes, aside: str) -> tuple[str, str]:
-        sha256 = hashlib.sha256(packed).hexdigest()
+    def _put_back(self, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
+        sha256 = hashlib.sha256(body).hexdigest()
         crash_point("repair.restore.before")
-        put = self._store.put_if_absent(
-            page.object_key, packed, content_type="application/gzip", sha256=sha256, metadata={}
-        )
+        put = self._store.put_if_absent(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
         crash_point("repair.restore.after")
         if put.sha256 != sha256:
-            raise StoreError("something stands under its key again", where=page.object_key, mend="Run it again.")
-        return "restored", f"the source gave the same bytes again{aside}"
+            raise StoreError("other bytes are under the key again", where=key, mend="Run the repair again.")
 
     def _duplicates(self, finding: Finding) -> tuple[str, str]:
         """The first row whose bytes are there stays the stored one, else the first."""
