@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from luigi_tasks.domain.errors import PipelineError
+from luigi_tasks.domain.errors import AlreadyRunning, PipelineError
 
 VERBS = {
     "up": ("server", "Start the embedded database (and with --scheduler luigid); migrate."),
@@ -29,6 +29,7 @@ VERBS = {
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 
+ALREADY_RUNNING = 10
 EXAMPLES = """\b
 Examples:
   python -m luigi_tasks up --scheduler          # database and luigid, then http://127.0.0.1:8082
@@ -66,14 +67,17 @@ def main(verbose: bool) -> None:
 
 
 def run(argv: list[str]) -> None:
-    """Run a verb and exit; an error that explains itself is one line and exit code 1, with -v a traceback."""
+    """Run a verb and exit; an error that explains itself is one line and exit code 1, with -v a traceback.
+
+    10, as of the luigi command, when a Collect holds what the verb needs alone.
+    """
     try:
         main.main(argv, prog_name="python -m luigi_tasks")
     except PipelineError as problem:
         if {"-v", "--verbose"} & set(argv):
             raise
         click.echo(f"error: {problem}", err=True)
-        sys.exit(1)
+        sys.exit(ALREADY_RUNNING if isinstance(problem, AlreadyRunning) else 1)
 
 
 if __name__ == "__main__":

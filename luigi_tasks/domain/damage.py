@@ -14,6 +14,8 @@ RAW = "raw/"
 ASIDE = "aside/"
 DERIVATIVES = "derivatives/"
 DATASETS = "datasets/"
+CLEAN = "clean/"
+OURS = (PICTURES, RAW, ASIDE, DERIVATIVES, DATASETS, CLEAN, "gallery/", "releases/", "probe/")
 PICTURE_KEY = re.compile(r"wallpapers/([A-Za-z0-9]{1,32})\.(jpg|png)")
 RAW_KEY = re.compile(r"raw/.+/[^/]+\.gz")
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
@@ -44,6 +46,10 @@ class Damage(StrEnum):
     file_without_object      a stored file of a dataset has no object
     wrong_file               a dataset's file is not what was stored: its length, or (deep) its bytes
     file_without_row         an object under datasets/ that no row owns, and no run that may go on
+    clean_without_object     a written file of the clean zone has no object
+    wrong_clean              a file of the clean zone is not what was written: its length, or (deep) its bytes
+    clean_without_row        an object under clean/ that was made of no response or dataset that the ledger knows
+    unknown_object           an object outside of every folder that the pipeline writes to
 
     Told by reading every byte (deep):
     unreadable_object        the store does not give the object's bytes
@@ -75,6 +81,10 @@ class Damage(StrEnum):
     FILE_WITHOUT_OBJECT = "file_without_object"
     WRONG_FILE = "wrong_file"
     FILE_WITHOUT_ROW = "file_without_row"
+    CLEAN_WITHOUT_OBJECT = "clean_without_object"
+    WRONG_CLEAN = "wrong_clean"
+    CLEAN_WITHOUT_ROW = "clean_without_row"
+    UNKNOWN_OBJECT = "unknown_object"
     UNREADABLE_OBJECT = "unreadable_object"
     WRONG_BYTES = "wrong_bytes"
     WRONG_METADATA_SHA256 = "wrong_metadata_sha256"
@@ -129,6 +139,15 @@ class FileRow:
     sha256: str
     bytes: int
     lost: bool
+
+
+@dataclass(frozen=True)
+class CleanRow:
+    """A file of the clean zone: of a response, or of a dataset's pictures."""
+
+    object_key: str
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)

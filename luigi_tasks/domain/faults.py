@@ -39,6 +39,7 @@ EFFECTS = {
     "redrive": ("copy", "close", "commit"),
     "retry": ("reopen",),
     "repair": ("note", "copy", "remove", "restore", "lose"),
+    "erase": ("enter", "put", "page", "remove", "finish"),
     "takedown": ("bury", "remove"),
     "migrate": ("apply", "commit"),
     "postgres": ("initdb", "rename", "launch", "stop"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,46 @@ def runs_without_files(cursor: Cursor, source: str, entities: Sequence[str]) -> 
         (source, list(entities)),
     )
     return [run_key for (run_key,) in cursor.fetchall()]
+
+
+def known_responses(cursor: Cursor, wanted: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], bool]:
+    """Of (source, entity, first 16 digits of the body's hash) those of some page; True when a page has its file."""
+    names = [list(names) for names in zip(*wanted, strict=True)] or [[], [], []]
+    cursor.execute(
+        "select w.source, w.entity, w.start, bool_and(c.page_id is not null)"
+        " from unnest(%s::text[], %s::text[], %s::text[]) as w (source, entity, start)"
+        " inner join ops.pages as p on p.source = w.source and p.entity = w.entity"
+        "  and p.body_sha256 >= w.start and p.body_sha256 < w.start || 'g'"
+        " left join ops.clean_files as c using (page_id) group by 1, 2, 3",
+        names,
+    )
+    return {(source, entity, start): whole for source, entity, start, whole in cursor.fetchall()}
+
+
+def pages_of(cursor: Cursor, object_key: str) -> list[tuple[PageRow, str, bool]]:
+    """The pages that became a file: page, source, and whether its response is lost."""
+    cursor.execute(
+        "select p.page_id, p.page_name, p.entity, p.status, p.object_key, p.body_sha256, p.source,"
+        " p.lost_at is not null from ops.clean_files as c inner join ops.pages as p using (page_id)"
+        " where c.object_key = %s order by p.page_id",
+        (object_key,),
+    )
+    return [(PageRow(*row[:-2]), row[-2], row[-1]) for row in cursor.fetchall()]
+
+
+def enter_facts(cursor: Cursor, run_key: str, source: str, dataset: str, file: CleanFile) -> None:
+    """Enter a file about a dataset's pictures; one that is known stays as it is."""
+    cursor.execute(
+        "insert into ops.clean_facts (run_key, source, dataset, object_key, sha256, bytes, records)"
+        " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (run_key, source, dataset, file.object_key, file.sha256, file.size, file.records),
+    )
+
+
+def forget_file(cursor: Cursor, object_key: str) -> None:
+    """No page and no dataset has this file any more."""
+    for table in ("clean_files", "clean_facts"):
+        cursor.execute(f"delete from ops.{table} where object_key = %s", (object_key,))  # noqa: S608
 
 
 def forget(cursor: Cursor, source: str, entity: str, body_sha256: str) -> None:

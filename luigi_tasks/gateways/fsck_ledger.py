@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.damage import DATASETS, DerivativeRow, FileRow, RawPage, StoredRow
+from luigi_tasks.domain.damage import DATASETS, CleanRow, DerivativeRow, FileRow, RawPage, StoredRow
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -99,6 +99,16 @@ def file_rows(cursor: Cursor) -> Iterator[FileRow]:
     )
     while rows := cursor.fetchmany(FETCHED_AT_ONCE):
         yield from (FileRow(*row) for row in rows)
+
+
+def clean_rows(cursor: Cursor) -> Iterator[CleanRow]:
+    """Every file of the clean zone, once however many pages became it."""
+    cursor.execute(
+        "select distinct on (object_key) object_key, sha256, bytes from ops.clean_files"
+        " union all select object_key, sha256, bytes from ops.clean_facts order by object_key"
+    )
+    while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+        yield from (CleanRow(*row) for row in rows)
 
 
 def lose_file(cursor: Cursor, key: str) -> None:

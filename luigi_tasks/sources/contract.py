@@ -144,6 +144,9 @@ class Personal(Source, Protocol):
 
     PERSONAL_TABLES: Mapping[str, str]
 
+    def person(self, text: str) -> str:
+        """The key of a person as somebody typed it. Raises SettingsError for what cannot be one."""
+
     def redact(self, body: bytes) -> tuple[bytes, tuple[str, ...]]:
         """A body, also a broken one, without what must never be kept, and the names of the fields it had."""
 

@@ -75,6 +75,14 @@ def record_id(record: object) -> str | None:
     return found if isinstance(found, str) and _UUID.fullmatch(found) else None
 
 
+def person(text: str) -> str:
+    """A login.uuid, in lower case as the API has it. Raises SettingsError."""
+    found = text.strip().lower()
+    if not _UUID.fullmatch(found):
+        raise SettingsError(f"{text[:80]!r} is no login.uuid", mend="Give it as 155e77ee-ba6d-486f-95ce-0e0c0fb4b919.")
+    return found
+
+
 def redact(body: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The body with every secret's value replaced, and the names of the fields; nothing else changes by a byte."""
     redacted, number = _SECRET.subn(rb'\1"%s"' % REDACTED.encode(), body)
@@ -85,10 +93,17 @@ def erase(body: bytes, record_ids: Collection[str]) -> bytes:
     """The body without these people; of each it says that somebody was erased, not who. Unchanged if none is in it."""
     answer = parse_json(body)
     people = answer.get("results") if isinstance(answer, dict) else None
-    if not isinstance(people, list) or not any(record_id(person) in record_ids for person in people):
+    if not isinstance(people, list) or not any(_named(person) in record_ids for person in people):
         return body
-    answer["results"] = [{"erased": True} if record_id(person) in record_ids else person for person in people]
+    answer["results"] = [{"erased": True} if _named(person) in record_ids else person for person in people]
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _named(record: object) -> str | None:
+    """Whom a record is about, also one that its schema refuses for the way it writes the key."""
+    login = record.get("login") if isinstance(record, dict) else None
+    found = login.get("uuid") if isinstance(login, dict) else None
+    return found.strip().lower() if isinstance(found, str) else None
 
 
 def _is_erased(person: object) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.run import Query
+from luigi_tasks.gateways.file_api import FileApi
+from luigi_tasks.gateways.source_api import SourceApi
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Filed
 
@@ -38,6 +40,16 @@ def access(settings: Settings, query: Query) -> Access:
     headers = {source.CREDENTIAL_HEADER: key.get_secret_value()} if key and source.CREDENTIAL_HEADER else {}
     max_bytes: int = getattr(settings, f"{source.NAME}_max_bytes", settings.source_page_max_bytes)
     return Access(address(settings, query), per_minute(settings, source.NAME), max_bytes, headers)
+
+
+def open_api(settings: Settings, query: Query) -> SourceApi | FileApi:
+    """What a query's source is asked through; the caller closes it."""
+    source, way = CATALOGUE[query.source], access(settings, query)
+    if isinstance(source, Filed) and not way.address.startswith(("http://", "https://")):
+        return FileApi(settings, way.address, way.max_bytes)
+    headers = {"Accept": "*/*"} if isinstance(source, Filed) else way.headers
+    key_setting = f"{source.NAME.upper()}_API_KEY"
+    return SourceApi(way.address, headers, settings.http_timeout_seconds, way.max_bytes, key_setting=key_setting)
 
 
 def per_minute(settings: Settings, source: str) -> int:

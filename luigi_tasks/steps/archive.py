@@ -27,15 +27,17 @@ from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import archive_ledger, page_ledger, parquet, postgres
+from luigi_tasks.gateways import archive_ledger, clean_ledger, page_ledger, parquet, postgres
 from luigi_tasks.gateways.archive_file import Archive, CorruptEntry, sha256_of
 from luigi_tasks.gateways.archive_ledger import FileOutcome, OpenedArchive
+from luigi_tasks.gateways.clean_ledger import CleanFile
 from luigi_tasks.gateways.kaggle_download import Download
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.request_budget import RequestBudget
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived
+from luigi_tasks.steps import clean
 from luigi_tasks.steps.access import access
 from luigi_tasks.steps.decoding import sniff
 
@@ -112,8 +114,7 @@ def store_folder(
 def clean_pictures(settings: Settings, run: Run, store: ObjectStore) -> dict[str, object]:
     """What is known of the dataset's pictures as Parquet in the clean zone: {'facts': rows, 'files': keys}."""
     fields = [Field(name, name, kind) for name, kind in COLUMNS.items()]
-    keys: list[str] = []
-    rows = 0
+    files: list[CleanFile] = []
     with postgres.transaction(settings) as cursor:
         found = archive_ledger.facts(cursor, run.query.source, f"{run.query.text}/")
         while some := list(itertools.islice(found, FACTS_AT_ONCE)):
@@ -123,11 +124,13 @@ def clean_pictures(settings: Settings, run: Run, store: ObjectStore) -> dict[str
             ]
             packed = parquet.packed(fields, plain, {"source": run.query.source, "entity": "pictures"})
             digest = envelopes.digest(packed)
-            key = f"clean/{run.query.source}/pictures/{run.query.text}/{len(keys) + 1:04}-{digest[:16]}.parquet"
-            store.put_if_absent(key, packed, content_type=parquet.CONTENT_TYPE, sha256=digest, metadata={})
-            keys.append(key)
-            rows += len(some)
-    return {"facts": rows, "files": keys}
+            key = f"clean/{run.query.source}/pictures/{run.query.text}/{len(files) + 1:04}-{digest[:16]}.parquet"
+            clean.put(store, key, packed)
+            files.append(CleanFile(key, digest, len(packed), len(some), 0))
+    with postgres.transaction(settings) as cursor:
+        for file in files:
+            clean_ledger.enter_facts(cursor, run.key, run.query.source, run.query.text, file)
+    return {"facts": sum(file.records for file in files), "files": [file.object_key for file in files]}
 
 
 class Keeper:

@@ -22,6 +22,8 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Source, clean_entities
 from luigi_tasks.steps.load import Loader
 
+REPAIR = "Type: python -m luigi_tasks fsck --deep --repair."
+
 
 class Cleaner:
     """Writes the files of one entity."""
@@ -50,10 +52,35 @@ class Cleaner:
     def _put(self, page: PageRow, packed: bytes, records: int, quarantined: int) -> CleanFile:
         sha256 = digest(packed)
         key = f"clean/{self.source.NAME}/{self.entity}/{page.body_sha256[:16]}-{sha256[:16]}.parquet"
-        put = self.store.put_if_absent(key, packed, content_type=parquet.CONTENT_TYPE, sha256=sha256, metadata={})
-        if put.sha256 != sha256:
-            raise StoreError("a file of the clean zone is damaged", where=self.store.uri(key), mend="Remove it.")
+        put(self.store, key, packed)
         return CleanFile(key, sha256, len(packed), records, quarantined)
+
+
+def put(store: ObjectStore, key: str, packed: bytes) -> None:
+    """Put a file. Raises StoreError when other bytes stand under its key."""
+    sha256 = digest(packed)
+    found = store.put_if_absent(key, packed, content_type=parquet.CONTENT_TYPE, sha256=sha256, metadata={})
+    if found.sha256 != sha256:
+        raise StoreError("a file of the clean zone is damaged", where=store.uri(key), mend=REPAIR)
+
+
+def remake(settings: Settings, store: ObjectStore, key: str) -> str:
+    """Make a file anew whose object is gone, of the responses that became it; what was done, in words.
+
+    Raises StoreError or SourceError when a response cannot be read: then everything stays as it was.
+    """
+    made = 0
+    with postgres.transaction(settings) as cursor:
+        pages = clean_ledger.pages_of(cursor, key)
+        clean_ledger.forget_file(cursor, key)
+        for page, source, lost in pages:
+            if not lost:
+                file = Cleaner(CATALOGUE[source], page.entity, store).write(page)
+                clean_ledger.enter(cursor, source, page, file)
+                made += 1
+    if made:
+        return "made anew from its response"
+    return "its response is lost" if pages else "the next Collect of the dataset makes it"
 
 
 def clean(settings: Settings, run_key: str, source: str, store: ObjectStore, progress: Progress) -> dict[str, object]:

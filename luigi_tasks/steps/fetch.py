@@ -17,15 +17,14 @@ from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import erasure_ledger, page_ledger, postgres
-from luigi_tasks.gateways.file_api import FileApi
 from luigi_tasks.gateways.objects import ObjectStore, Put
 from luigi_tasks.gateways.request_budget import Rank, RequestBudget
-from luigi_tasks.gateways.source_api import Response, SourceApi
+from luigi_tasks.gateways.source_api import Response
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
 from luigi_tasks.sources.contract import Filed, Listing, Page, Request, Requested
-from luigi_tasks.steps.access import access
+from luigi_tasks.steps.access import access, open_api
 from luigi_tasks.steps.privacy import at_rest
 
 # So many details in a row without an answer: the source is down, not the wallpapers.
@@ -50,7 +49,7 @@ class Fetcher:
         self.connection = postgres.connect(settings, "draenei-collector fetch")
         self.access = access(settings, run.query)
         self.budget = RequestBudget(self.connection, run.query.source, self.access.per_minute)
-        self.api = self._api()
+        self.api = open_api(settings, run.query)
         with self.connection, self.connection.cursor() as cursor:
             self.erased = erasure_ledger.erased(cursor, self.source.NAME)
         self.requests = 0
@@ -62,14 +61,6 @@ class Fetcher:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.api.close()
         self.connection.close()
-
-    def _api(self) -> SourceApi | FileApi:
-        address, cap = self.access.address, self.access.max_bytes
-        if isinstance(self.source, Filed) and not address.startswith(("http://", "https://")):
-            return FileApi(self.settings, address, cap)
-        key_setting = f"{self.source.NAME.upper()}_API_KEY"
-        headers = {"Accept": "*/*"} if isinstance(self.source, Filed) else self.access.headers
-        return SourceApi(address, headers, self.settings.http_timeout_seconds, cap, key_setting=key_setting)
 
     def give_way(self, rank: Rank) -> None:
         """From now on requests are of that rank."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luigi_tasks.domain.damage import Checked, Damage, Part
+from luigi_tasks.domain.damage import OURS, Checked, Damage, Part
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectHead, ObjectStore
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps.fsck_clean import CleanCheck
 from luigi_tasks.steps.fsck_derivatives import DerivativeCheck
 from luigi_tasks.steps.fsck_files import FileCheck
 from luigi_tasks.steps.fsck_pictures import PictureCheck
@@ -35,14 +36,18 @@ def fsck(settings: Settings, store: ObjectStore, part: Part, *, deep: bool, prog
         raw = RawCheck(store, part, heads, claims, checked)
         derivatives = DerivativeCheck(store, part, heads, checked)
         files = FileCheck(store, part, heads, claims, checked)
-        for row in fsck_ledger.stored_rows(cursor):
-            pictures.take(row)
+        clean = CleanCheck(store, part, heads, claims, checked)
+        for stored in fsck_ledger.stored_rows(cursor):
+            pictures.take(stored)
         for page in fsck_ledger.raw_pages(cursor):
             raw.take(page)
         for derivative in fsck_ledger.derivative_rows(cursor):
             derivatives.take(derivative)
         for file in fsck_ledger.file_rows(cursor):
             files.take(file)
+        for row in fsck_ledger.clean_rows(cursor):
+            clean.take(row)
+        clean.judge(cursor)
     pictures.judge()
     raw.judge()
     files.judge()
@@ -52,6 +57,7 @@ def fsck(settings: Settings, store: ObjectStore, part: Part, *, deep: bool, prog
         reader.read(raw.to_read(), raw.judge_bytes)
         reader.read(derivatives.to_read(), derivatives.judge_bytes)
         reader.read(files.to_read(), files.judge_bytes)
+        reader.read(clean.to_read(), clean.judge_bytes)
     checked.findings.sort(key=lambda finding: (finding.key, finding.damage))
     return checked
 
@@ -62,4 +68,6 @@ def _listed(store: ObjectStore, part: Part, checked: Checked, progress: Progress
             continue  # a key that ends so is the folder that some consoles show
         checked.objects += 1
         progress.update(0, 0, note=f"{checked.objects} objects listed")
+        if not head.key.startswith(OURS):
+            checked.add(Damage.UNKNOWN_OBJECT, head.key, "the pipeline writes nothing there")
         yield head

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from luigi_tasks.domain import envelope as envelopes
-from luigi_tasks.domain.errors import SettingsError, SourceError
+from luigi_tasks.domain.damage import ASIDE
+from luigi_tasks.domain.errors import SettingsError, SourceError, StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import erasure_ledger, page_ledger, pipeline_lock, postgres
-from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
@@ -23,10 +25,21 @@ EVIDENCE = ".refused-"
 
 @dataclass(frozen=True)
 class Erasure:
-    """What an erasure concerns: pages that are written anew without the person, and evidence that is deleted."""
+    """What an erasure concerns: pages that are written anew without the person, and objects beside them that are
+    deleted (evidence, and what fsck moved aside).
+
+    lost: pages without a body, of which only the person's rows are left to go. before: 'new', 'begun' or 'finished'.
+    """
 
     pages: tuple[tuple[PageRow, str], ...]
     evidence: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    before: str = "new"
+
+    @property
+    def finds_nobody(self) -> bool:
+        """True when the person stands nowhere."""
+        return not (self.pages or self.evidence or self.lost)
 
 
 def at_rest(settings: Settings, source: Source, erased: Collection[str], body: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -38,7 +51,7 @@ def at_rest(settings: Settings, source: Source, erased: Collection[str], body: b
             body = source.erase(body, erased)
         except SourceError:
             # A broken answer cannot be cut into people; as soon as it names one who was erased, none of it is kept.
-            body = b"" if any(record_id.encode() in body for record_id in erased) else body
+            body = b"" if any(record_id.encode() in body.lower() for record_id in erased) else body
     return source.redact(body) if settings.redact_at_rest else (body, ())
 
 
@@ -55,14 +68,33 @@ def plan(settings: Settings, store: ObjectStore, source: Personal, record_id: st
     tables = [entity.table for entity in source.ENTITIES.values()]
     with postgres.transaction(settings) as cursor:
         candidates = erasure_ledger.pages_of(cursor, source.NAME, tables, record_id)
-    pages = [found for found in candidates if record_id.encode() in _body(store, found[0].object_key)]
-    evidence = [head.key for head in store.list(f"raw/{source.NAME}/") if EVIDENCE in head.key]
-    named = [key for key in evidence if record_id.encode() in _body(store, key)]
-    return Erasure(tuple(pages), tuple(named))
+        loaded = erasure_ledger.pages_with(cursor, tables, record_id)
+    readable = [(page, run_key) for page, run_key, is_lost in candidates if not is_lost]
+    pages = [found for found in readable if _names(envelopes.unpack(store.get(found[0].object_key))[1], record_id)]
+    lost = [page.object_key for page, _, is_lost in candidates if is_lost and page.body_sha256 in loaded]
+    named = [key for key in _beside(store, source.NAME) if _may_name(store, key, record_id)]
+    return Erasure(tuple(pages), tuple(named), tuple(lost))
 
 
-def _body(store: ObjectStore, key: str) -> bytes:
-    return envelopes.unpack(store.get(key))[1]
+def _beside(store: ObjectStore, name: str) -> Iterator[str]:
+    """Objects of a source that are no pages: evidence, and what fsck moved aside."""
+    yield from (head.key for head in store.list(f"raw/{name}/") if EVIDENCE in head.key)
+    yield from (head.key for head in store.list(ASIDE) if f"/raw/{name}/" in head.key)
+
+
+def _names(body: bytes, record_id: str) -> bool:
+    return record_id.encode() in body.lower()
+
+
+def _may_name(store: ObjectStore, key: str, record_id: str) -> bool:
+    try:
+        return _names(envelopes.unpack(store.get(key))[1], record_id)
+    except StoreUnavailable:
+        raise
+    except ObjectMissing:
+        return False
+    except (StoreError, TypeError, KeyError):  # the latter two: an envelope with other fields
+        return True  # what cannot be read any more may hold anybody
 
 
 def erase(
@@ -70,20 +102,39 @@ def erase(
 ) -> Erasure:
     """Erase a person: every body, row and model; whatever comes later comes without. May be interrupted and repeated.
 
-    Raises AlreadyRunning while a Collect of the source runs.
+    Raises AlreadyRunning while a Collect of the source runs, SettingsError for what cannot be anybody's key.
     """
     source = personal(name)
+    record_id = source.person(record_id)
     with closing(pipeline_lock.take(settings, name)):
         with postgres.transaction(settings) as cursor:
-            erasure_ledger.enter(cursor, name, record_id, reason)
-        planned = plan(settings, store, source, record_id)
+            crash_point("erase.enter.before")
+            before = erasure_ledger.enter(cursor, name, record_id, reason)
+        crash_point("erase.enter.after")
+        planned = replace(plan(settings, store, source, record_id), before=before)
         for page, run_key in planned.pages:
             _rewrite(settings, store, source, page, run_key, record_id)
+        if planned.lost:
+            tables = [entity.table for entity in source.ENTITIES.values()]
+            with postgres.transaction(settings) as cursor:
+                erasure_ledger.forget_person(cursor, name, tables, source.PERSONAL_TABLES, record_id)
         for key in (*planned.evidence, *_superseded(settings, store, source)):
+            crash_point("erase.remove.before")
             store.remove(key)
-    if planned.pages:
-        model.build(settings, planned.pages[-1][1], "Erase", progress, model.selection(name))
+            crash_point("erase.remove.after")
+    _finish(settings, planned, name, record_id, progress)
     return planned
+
+
+def _finish(settings: Settings, planned: Erasure, name: str, record_id: str, progress: Progress) -> None:
+    with postgres.transaction(settings) as cursor:
+        run_key = planned.pages[-1][1] if planned.pages else erasure_ledger.last_run(cursor, name)
+    if run_key and (planned.pages or planned.lost or planned.before == "begun"):
+        model.build(settings, run_key, "Erase", progress, model.selection(name))
+    with postgres.transaction(settings) as cursor:
+        crash_point("erase.finish.before")
+        erasure_ledger.finish(cursor, name, record_id)
+    crash_point("erase.finish.after")
 
 
 def _rewrite(
@@ -95,13 +146,17 @@ def _rewrite(
     changed = replace(envelope, sha256=envelopes.digest(body), body_bytes=len(body))
     packed = envelopes.pack(changed, body)
     key = f"{_original(page.object_key).removesuffix('.gz')}.erased-{changed.sha256[:16]}.gz"
+    crash_point("erase.put.before")
     store.put_if_absent(key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={})
+    crash_point("erase.put.after")
     loader = Loader(source, page.entity, store)
     with postgres.transaction(settings) as cursor:
+        crash_point("erase.page.before")
         erasure_ledger.forget_page(cursor, source.NAME, page, loader.table, source.PERSONAL_TABLES)
         erasure_ledger.replace_page(cursor, page, changed, key)
         batch_id = page_ledger.open_batch(cursor, run_key)
         loader.load_page(cursor, replace(page, object_key=key, body_sha256=changed.sha256), batch_id)
+    crash_point("erase.page.after")
 
 
 def _original(key: str) -> str:

@@ -1,19 +1,26 @@
-"""A raw page whose object is lost, asked for again: kept only when the source answers with the very same bytes."""
+"""A raw page whose object is lost, asked for again where its run asked: kept only as the very same bytes."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.damage import RawPage
-from luigi_tasks.domain.envelope import Envelope, pack, safe_headers
+from luigi_tasks.domain.envelope import Envelope
 from luigi_tasks.domain.errors import SourceError
-from luigi_tasks.gateways import postgres
-from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.domain.run import Query
+from luigi_tasks.gateways import archive_ledger, erasure_ledger, postgres
+from luigi_tasks.gateways.archive_file import Archive, CorruptEntry
 from luigi_tasks.gateways.request_budget import Rank, RequestBudget
-from luigi_tasks.gateways.source_api import SourceApi
 from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.answers import Retry, judge
+from luigi_tasks.sources.contract import Archived, Source
+from luigi_tasks.steps.access import access, open_api
+from luigi_tasks.steps.privacy import at_rest
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -28,64 +35,101 @@ where p.page_id = %s
 """
 
 
+@dataclass(frozen=True)
+class Answer:
+    """packed: the page's object again, None when it cannot be had, and why. later: another time it may."""
+
+    packed: bytes | None = None
+    why: str = ""
+    later: bool = False
+
+
 class Refetcher:
-    """Asks the source that the run asked; a source that does not answer once is not asked again."""
+    """Asks the sources that the runs asked; one that does not answer once is not asked again."""
 
-    def __init__(self, settings: Settings, store: ObjectStore) -> None:
-        self._settings, self._store = settings, store
-        self._silent = ""
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._silent: dict[str, Answer] = {}
 
-    def refetch(self, page: RawPage) -> tuple[bool, str]:
-        """(True, '') when the page's object stands again, else (False, why not). Raises StoreError."""
+    def ask(self, page: RawPage) -> Answer:
+        """What the source of a page has by now. Writes nothing but the request budget."""
         with postgres.transaction(self._settings) as cursor:
             lost = _lost(cursor, page.page_id)
-        address = str(lost["source_address"])
-        if self._silent:
-            return False, self._silent
-        if address != self._settings.wallhaven_api_url:
-            return False, f"it came from {address}, which is not the source of these settings"
+            erased = erasure_ledger.erased(cursor, lost["source"])
+        name = lost["source"]
+        if name in self._silent:
+            return self._silent[name]
+        query = Query(name, lost["query"], tuple(sorted(lost["parameters"].items())))
         try:
-            return self._ask(page, lost)
-        except SourceError as problem:
-            self._silent = f"the source does not answer: {problem.what}"
-            return False, self._silent
+            if isinstance(CATALOGUE[name], Archived):
+                return self._of_archive(lost)
+            address = access(self._settings, query).address
+            if address != lost["source_address"]:
+                why = f"it came from {lost['source_address']}, which is not the source of these settings"
+                return Answer(None, f"{why} ({address})", later=True)
+            return self._of_source(lost, query, erased)
+        except (SourceError, Retry) as problem:
+            cause = problem.cause if isinstance(problem, Retry) else problem
+            self._silent[name] = Answer(None, f"the source does not answer: {cause.what}", later=True)
+            return self._silent[name]
 
-    def _ask(self, page: RawPage, lost: dict[str, object]) -> tuple[bool, str]:
-        own, key = self._settings, self._settings.wallhaven_api_key
-        headers = {"X-API-Key": key.get_secret_value()} if key else {}
-        request = lost["request"]
-        assert isinstance(request, dict)
+    def _of_source(self, lost: dict[str, Any], query: Query, erased: frozenset[str]) -> Answer:
+        own, source, request = self._settings, CATALOGUE[query.source], lost["request"]
         with (
             contextlib.closing(postgres.connect(own, "draenei-collector fsck")) as connection,
-            contextlib.closing(
-                SourceApi(own.wallhaven_api_url, headers, own.http_timeout_seconds, own.source_page_max_bytes)
-            ) as api,
+            contextlib.closing(open_api(own, query)) as api,
         ):
-            RequestBudget(connection, str(lost["source"]), own.wallhaven_rate_per_minute, rank=Rank.REFRESH).take()
+            RequestBudget(connection, source.NAME, access(own, query).per_minute, rank=Rank.REFRESH).take()
             answer = api.get(request["path"], tuple(request.get("params", {}).items()))
-        if answer.status != lost["status"] or hashlib.sha256(answer.body).hexdigest() != page.body_sha256:
-            return False, "the source answers with other bytes by now"
-        kept = {name: lost[name] for name in ("run_key", "source", "entity", "page_name", "request", "status")}
-        envelope = Envelope(
-            **kept,  # type: ignore[arg-type]  # columns of one row, each of its field's type
-            headers=safe_headers(answer.headers),
-            fetched_at=lost["fetched_at"],  # type: ignore[arg-type]
-            sha256=page.body_sha256,
-            body_bytes=len(answer.body),
-            code_version=str(lost["code_version"]),
-            query={"text": lost["query"], "parameters": lost["parameters"]},
-            source_address=str(lost["source_address"]),
-            settings_sha256=str(lost["settings_sha256"]),
-        )
-        packed = pack(envelope, answer.body)
-        digest = hashlib.sha256(packed).hexdigest()
-        put = self._store.put_if_absent(
-            page.object_key, packed, content_type="application/gzip", sha256=digest, metadata={}
-        )
-        return put.sha256 == digest, "" if put.sha256 == digest else "something stands under its key again"
+        judge(source, lost["entity"], answer.status, answer.headers, answer.body, where=answer.url)
+        for body, redacted in _as_kept(own, source, erased, answer.body):
+            if answer.status == lost["status"] and envelopes.digest(body) == lost["body_sha256"]:
+                return _packed(lost, body, envelopes.safe_headers(answer.headers), redacted)
+        return Answer(None, "the source answers with other bytes by now")
+
+    def _of_archive(self, lost: dict[str, Any]) -> Answer:
+        """A table of the run's archive, if that is still where the run found it."""
+        with postgres.transaction(self._settings) as cursor:
+            opened = archive_ledger.archive_of(cursor, lost["run_key"])
+        path = Path(opened.path) if opened else Path("archive")
+        if not path.exists():
+            return Answer(None, f"the archive of its run is not at hand: put it back as {path}", later=True)
+        try:
+            with Archive(path, self._settings.kaggle_max_entries, self._settings.kaggle_max_bytes) as archive:
+                name = lost["request"]["path"]
+                body = archive.read(archive.entry(name)) if name in archive.names else b""
+        except CorruptEntry as problem:
+            return Answer(None, f"the archive {path} is damaged: {problem}", later=True)
+        if envelopes.digest(body) != lost["body_sha256"]:
+            return Answer(None, f"another archive is there now: put that of its run back as {path}", later=True)
+        return _packed(lost, body, {"content-type": "text/csv"}, ())
 
 
-def _lost(cursor: Cursor, page_id: int) -> dict[str, object]:
+def _as_kept(
+    settings: Settings, source: Source, erased: frozenset[str], body: bytes
+) -> list[tuple[bytes, tuple[str, ...]]]:
+    """How the settings of now would keep a body, then redacted: the page may be older than REDACT_AT_REST=false."""
+    strict = settings.model_copy(update={"redact_at_rest": True})
+    return [at_rest(settings, source, erased, body), at_rest(strict, source, erased, body)]
+
+
+def _packed(lost: dict[str, Any], body: bytes, headers: dict[str, str], redacted: tuple[str, ...]) -> Answer:
+    kept = ("run_key", "source", "entity", "page_name", "request", "status", "fetched_at")
+    envelope = Envelope(
+        **{name: lost[name] for name in kept},
+        headers=headers,
+        sha256=lost["body_sha256"],
+        body_bytes=len(body),
+        redacted=redacted,
+        code_version=lost["code_version"],
+        query={"text": lost["query"], "parameters": lost["parameters"]},
+        source_address=lost["source_address"],
+        settings_sha256=lost["settings_sha256"],
+    )
+    return Answer(envelopes.pack(envelope, body))
+
+
+def _lost(cursor: Cursor, page_id: int) -> dict[str, Any]:
     cursor.execute(LOST, (page_id,))
     row, columns = cursor.fetchone(), cursor.description
     assert row, "a finding's page stands in the ledger"

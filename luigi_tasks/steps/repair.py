@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, RawPage, Repair, StoredRow, id_of
-from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import fsck_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable, move_aside
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps import clean
+from luigi_tasks.steps.refetch import Answer
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -30,7 +32,7 @@ GIVES_UP = frozenset(
         Damage.FILE_WITHOUT_OBJECT,
     }
 )
-Refetch = Callable[[RawPage], tuple[bool, str]]
+Refetch = Callable[[RawPage], Answer]
 FEW = 20  # so few rows may all be damaged without a wrong bucket being the likelier reason
 
 
@@ -46,12 +48,21 @@ def refuse_mass_repair(checked: Checked) -> None:
 
 
 class Repairer:
-    """Repairs findings one by one. The caller holds the pipeline's lock: no run may be at work."""
+    """Repairs findings one by one. The caller holds every source's lock: no run may be at work.
+
+    give_up: what a source cannot be asked for now is lost, too.
+    """
 
     def __init__(
-        self, settings: Settings, store: ObjectStore, now: datetime.datetime, refetch: Refetch | None = None
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        now: datetime.datetime,
+        refetch: Refetch | None = None,
+        *,
+        give_up: bool = False,
     ) -> None:
-        self._settings, self._store, self._refetch = settings, store, refetch
+        self._settings, self._store, self._refetch, self._give_up = settings, store, refetch, give_up
         self._aside = f"{ASIDE}{now:%Y%m%dT%H%M%S}Z/"
 
     def repair(self, checked: Checked, progress: Progress) -> list[Repair]:
@@ -80,17 +91,7 @@ class Repairer:
         if good is None:
             self._lose(row)
             return action, f"the next Collect fetches it{aside}"
-        crash_point("repair.restore.before")
-        put = self._store.put_if_absent(
-            row.s3_key,
-            good,
-            content_type=row.content_type or "application/octet-stream",
-            sha256=row.sha256,
-            metadata=metadata,
-        )
-        crash_point("repair.restore.after")
-        if put.sha256 != row.sha256:
-            raise StoreError("other bytes are under the key again", where=row.s3_key, mend="Run the repair again.")
+        self._put_back(row.s3_key, good, row.content_type or "application/octet-stream", metadata)
         return action, f"from {source}{aside}"
 
     def _good_bytes(self, row: StoredRow) -> tuple[str, bytes | None]:
@@ -130,19 +131,29 @@ class Repairer:
         return "reopened", f"the next Collect fetches what the source still shows{aside}"
 
     def _raw(self, finding: Finding) -> tuple[str, str]:
-        """Fetched again where the source gives the same bytes; else lost for good: its records stay, a replay goes
-        without it."""
-        aside = self._move(finding, "given up")
-        why = ""
-        if finding.page and self._refetch:
-            again, why = self._refetch(finding.page)
-            if again:
-                return "restored", f"the source gave the same bytes again{aside}"
+        """Fetched again where the source gives the same bytes; left where it gives none now, unless it is not to be
+        waited for; else lost for good: its records stay, a replay goes without it."""
+        answer = self._refetch(finding.page) if finding.page and self._refetch else Answer()
+        if answer.later and not self._give_up:
+            return "left", f"{answer.why}; repair again later, or if it never will: --give-up"
+        aside = self._move(finding, "given up" if answer.packed is None else "restored")
+        if finding.page and answer.packed is not None:
+            self._put_back(finding.page.object_key, answer.packed, "application/gzip", {})
+            return "restored", f"the source gave the same bytes again{aside}"
+        why = answer.why
         if finding.page:
             with postgres.transaction(self._settings) as cursor:
                 fsck_ledger.give_page_up(cursor, finding.page.page_id)
         words = "its records stay, its bytes are lost for good, and a replay goes without them: restore a backup"
         return "given up", f"{words}{'; ' * bool(why)}{why}{aside}"
+
+    def _put_back(self, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
+        sha256 = hashlib.sha256(body).hexdigest()
+        crash_point("repair.restore.before")
+        put = self._store.put_if_absent(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+        crash_point("repair.restore.after")
+        if put.sha256 != sha256:
+            raise StoreError("other bytes are under the key again", where=key, mend="Run the repair again.")
 
     def _duplicates(self, finding: Finding) -> tuple[str, str]:
         """The first row whose bytes are there stays the stored one, else the first."""
@@ -183,6 +194,16 @@ class Repairer:
         with postgres.transaction(self._settings) as cursor:
             fsck_ledger.lose_file(cursor, finding.key)
         return "mended", f"a Collect of its dataset stores what its archive has{aside}"
+
+    def _clean(self, finding: Finding) -> tuple[str, str]:
+        aside = self._move(finding, "mended")
+        try:
+            return "mended", clean.remake(self._settings, self._store, finding.key) + aside
+        except SourceError as problem:
+            raise StoreError(problem.what, where=problem.where, mend=problem.mend) from None
+
+    def _unknown(self, finding: Finding) -> tuple[str, str]:
+        return "left", "not ours to judge: move it out of the bucket if nobody needs it here"
 
     def _buried_row(self, finding: Finding) -> tuple[str, str]:
         assert finding.row, "this damage is a row's"
@@ -245,6 +266,10 @@ class Repairer:
         Damage.FILE_WITHOUT_OBJECT: _file,
         Damage.WRONG_FILE: _file,
         Damage.FILE_WITHOUT_ROW: _orphan,
+        Damage.CLEAN_WITHOUT_OBJECT: _clean,
+        Damage.WRONG_CLEAN: _clean,
+        Damage.CLEAN_WITHOUT_ROW: _orphan,
+        Damage.UNKNOWN_OBJECT: _unknown,
         Damage.RAW_BODY_MISMATCH: _raw,
         Damage.RAW_ENVELOPE_MISMATCH: _raw,
     }

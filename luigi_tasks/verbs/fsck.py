@@ -45,8 +45,8 @@ def part_of(text: str) -> Part:
 )
 @click.option("--force", is_flag=True, help="Repair although most objects are missing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding.")
-@click.option("--source", default="wallhaven", show_default=True)
-def fsck(quick: bool, part: str, mend: bool, force: bool, as_json: bool, source: str) -> None:
+@click.option("--give-up", is_flag=True, help="Repair: give up raw pages whose source cannot be asked now.")
+def fsck(quick: bool, part: str, mend: bool, force: bool, as_json: bool, give_up: bool) -> None:
     """Check, repair when asked, say what was found and what to type."""
     from luigi_tasks.gateways.objects import open_store
     from luigi_tasks.gateways.terminal import progress_for
@@ -56,10 +56,10 @@ def fsck(quick: bool, part: str, mend: bool, force: bool, as_json: bool, source:
     store = open_store(own)
     with contextlib.ExitStack() as stack:
         if mend:
-            stack.enter_context(_alone(own, source))
+            _alone(own, stack)
         progress = progress_for(own.draenei_progress, "fsck", "objects")
         checked = steps.fsck(own, store, share, deep=not quick, progress=progress)
-        repairs = _repair(own, checked, force) if mend else []
+        repairs = _repair(own, checked, force, give_up) if mend else []
     facts: dict[str, object] = {
         "mode": "quick" if quick else "deep",
         "part": part,
@@ -69,13 +69,16 @@ def fsck(quick: bool, part: str, mend: bool, force: bool, as_json: bool, source:
     sys.exit(1 if _left(checked, repairs, mend) else 0)
 
 
-def _alone(own: Settings, source: str) -> contextlib.AbstractContextManager[object]:
+def _alone(own: Settings, stack: contextlib.ExitStack) -> None:
+    """Hold every source's lock, or none: what is repaired may be of any."""
     from luigi_tasks.gateways import pipeline_lock
+    from luigi_tasks.sources import CATALOGUE
 
-    return contextlib.closing(pipeline_lock.take(own, source))
+    for source in CATALOGUE:
+        stack.enter_context(contextlib.closing(pipeline_lock.take(own, source)))
 
 
-def _repair(own: Settings, checked: Checked, force: bool) -> list[Repair]:
+def _repair(own: Settings, checked: Checked, force: bool, give_up: bool) -> list[Repair]:
     from luigi_tasks.gateways.objects import open_store
     from luigi_tasks.gateways.terminal import progress_for
     from luigi_tasks.steps.refetch import Refetcher
@@ -84,7 +87,8 @@ def _repair(own: Settings, checked: Checked, force: bool) -> list[Repair]:
     if not force:
         refuse_mass_repair(checked)
     store = open_store(own)
-    repairer = Repairer(own, store, datetime.datetime.now(datetime.UTC), Refetcher(own, store).refetch)
+    now = datetime.datetime.now(datetime.UTC)
+    repairer = Repairer(own, store, now, Refetcher(own).ask, give_up=give_up)
     return repairer.repair(checked, progress_for(own.draenei_progress, "repair", "findings"))
 
 

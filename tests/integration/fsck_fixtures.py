@@ -118,9 +118,9 @@ class Collection:
                 )
         return key
 
-    def packed(self, name: str, run_key: str, ids: tuple[str, ...]) -> tuple[str, bytes, Envelope]:
+    def packed(self, name: str, run_key: str, ids: tuple[str, ...], body: bytes = b"") -> tuple[str, bytes, Envelope]:
         """Key, bytes and envelope of a raw page."""
-        body = json.dumps(ids).encode()
+        body = body or json.dumps(ids).encode()
         query_key, _, run_id = run_key.rpartition("/")
         key = f"raw/{query_key}/{run_id.replace('-', '').replace(':', '')}Z/search/{name}.gz"
         digest = hashlib.sha256(body).hexdigest()

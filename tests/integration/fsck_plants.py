@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from luigi_tasks.domain.damage import Damage
+from luigi_tasks.domain.envelope import pack
+from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import page_ledger, postgres
+from luigi_tasks.steps import clean
 from tests.integration.fsck_fixtures import IDS, KEYS, Collection
+
+TODOS = b'[{"userId": 1, "id": 1, "title": "sweep", "completed": false}]'
 
 
 def plant_row_without_object(c: Collection) -> str:
@@ -194,6 +201,70 @@ def plant_taken_down_file(c: Collection) -> str:
     return key
 
 
+def clean_file(c: Collection) -> str:
+    """The file of the clean zone of a response of another source."""
+    run_key = "jsonplaceholder/all-00000000/2026-11-21T06:00"
+    c.warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address) values (%s, 'jsonplaceholder', 'jsonplaceholder/all-00000000', '', '{}',"
+        " '2026-11-21T06:00', 'succeeded', '', '', '')",
+        run_key,
+    )
+    key, _, envelope = c.packed("todos", run_key, (), TODOS)
+    envelope = replace(envelope, source="jsonplaceholder", entity="todos")
+    c.write(key, pack(envelope, TODOS))
+    with postgres.transaction(c.settings()) as cursor:
+        page_ledger.enter_page(cursor, envelope, key)
+    clean.clean(c.settings(), run_key, "jsonplaceholder", c.store, Silent())
+    ((found,),) = c.warehouse.rows("select object_key from ops.clean_files")
+    return str(found)
+
+
+def plant_clean_without_object(c: Collection) -> str:
+    key = clean_file(c)
+    c.store.remove(key)
+    return key
+
+
+def plant_wrong_clean(c: Collection) -> str:
+    key = clean_file(c)
+    body = c.store.get(key)
+    c.write(key, body[:-1] + bytes([body[-1] ^ 1]), "application/vnd.apache.parquet")
+    return key
+
+
+def plant_short_clean(c: Collection) -> str:
+    key = clean_file(c)
+    c.write(key, c.store.get(key)[:-1], "application/vnd.apache.parquet")
+    return key
+
+
+def plant_clean_without_row(c: Collection) -> str:
+    key = f"clean/jsonplaceholder/todos/{'0' * 16}-{'0' * 16}.parquet"
+    c.write(key, b"a stranger's")
+    return key
+
+
+def plant_facts_without_object(c: Collection) -> str:
+    key = "clean/kaggle/pictures/owner/name/0001-0123456789abcdef.parquet"
+    c.warehouse.rows(
+        "insert into ops.clean_facts (object_key, source, dataset, run_key, sha256, bytes, records)"
+        " select %s, 'kaggle', 'owner/name', run_key, %s, 1, 1 from ops.runs limit 1",
+        *(key, "0" * 64),
+    )
+    return key
+
+
+def plant_facts_without_row(c: Collection) -> str:
+    c.write(key := "clean/kaggle/pictures/owner/name/0001-0123456789abcdef.parquet", b"a stranger's")
+    return key
+
+
+def plant_unknown_object(c: Collection) -> str:
+    c.write("notes/readme.txt", b"hello")
+    return "notes/readme.txt"
+
+
 DEEP = {Damage.WRONG_BYTES, Damage.WRONG_METADATA_SHA256, Damage.WRONG_CONTENT_TYPE, Damage.UNREADABLE_OBJECT}
 DEEP |= {Damage.RAW_BODY_MISMATCH, Damage.RAW_ENVELOPE_MISMATCH}
 PLANTS: dict[Plant, tuple[Damage, str]] = {
@@ -222,6 +293,13 @@ PLANTS: dict[Plant, tuple[Damage, str]] = {
     plant_short_file: (Damage.WRONG_FILE, "mended"),
     plant_file_without_row: (Damage.FILE_WITHOUT_ROW, "moved aside"),
     plant_taken_down_file: (Damage.TOMBSTONED_OBJECT, "left"),
+    plant_clean_without_object: (Damage.CLEAN_WITHOUT_OBJECT, "mended"),
+    plant_wrong_clean: (Damage.WRONG_CLEAN, "mended"),
+    plant_short_clean: (Damage.WRONG_CLEAN, "mended"),
+    plant_clean_without_row: (Damage.CLEAN_WITHOUT_ROW, "moved aside"),
+    plant_facts_without_object: (Damage.CLEAN_WITHOUT_OBJECT, "mended"),
+    plant_facts_without_row: (Damage.CLEAN_WITHOUT_ROW, "moved aside"),
+    plant_unknown_object: (Damage.UNKNOWN_OBJECT, "left"),
     plant_raw_body_mismatch: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_garbage: (Damage.RAW_BODY_MISMATCH, "given up"),
     plant_raw_envelope_mismatch: (Damage.RAW_ENVELOPE_MISMATCH, "given up"),
@@ -229,6 +307,7 @@ PLANTS: dict[Plant, tuple[Damage, str]] = {
     plant_tombstoned_object: (Damage.TOMBSTONED_OBJECT, "left"),
 }
 ON_S3 = [
+    plant_wrong_clean,
     plant_row_without_object,
     plant_wrong_size,
     plant_wrong_bytes,

@@ -20,12 +20,21 @@ from luigi_tasks.gateways import pipeline_lock
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectHead, StoreUnavailable
 from luigi_tasks.steps.fsck import fsck
-from luigi_tasks.steps.repair import refuse_mass_repair
+from luigi_tasks.steps.repair import Repairer, refuse_mass_repair
 from tests.conftest import Warehouse
 from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
 from tests.image_server import serving
-from tests.integration.fsck_fixtures import IDS, KEYS, WHOLE, Collection
-from tests.integration.fsck_plants import DEEP, ON_S3, PLANTS, Plant, plant_unknown_wallpaper, plant_wrong_bytes
+from tests.integration.fsck_fixtures import IDS, KEYS, MOMENT, WHOLE, Collection
+from tests.integration.fsck_plants import (
+    DEEP,
+    ON_S3,
+    PLANTS,
+    Plant,
+    clean_file,
+    plant_unknown_wallpaper,
+    plant_wrong_bytes,
+    plant_wrong_clean,
+)
 from tests.integration.publish_fixtures import Publishing
 from tests.pictures import picture
 
@@ -69,7 +78,7 @@ def found_and_repaired(c: Collection, plant: Plant) -> None:
     assert c.found() == [], "a sound collection"
     key = plant(c)
     before = c.bytes_by_key()
-    assert c.found(deep=False) == ([] if damage in DEEP else [(damage, key)])
+    assert c.found(deep=False) == ([] if damage in DEEP or plant is plant_wrong_clean else [(damage, key)])
     assert c.found() == [(damage, key)]
     (repair,) = c.repair()
     assert (repair.damage, repair.key, repair.action) == (damage, key, action)
@@ -164,6 +173,31 @@ def test_what_a_killed_run_left_is_unfinished_and_no_damage(collection: Collecti
     assert collection.found() == [(Damage.OBJECT_WITHOUT_ROW, object_key)]
 
 
+def test_an_earlier_version_in_the_clean_zone_and_one_that_is_not_entered_yet_are_no_damage(
+    collection: Collection,
+) -> None:
+    key = clean_file(collection)
+    collection.write(f"{key.rpartition('-')[0]}-{'0' * 16}.parquet", b"of an earlier schema")
+    assert (collection.check().findings, collection.check().unfinished) == ([], 0)
+    collection.warehouse.rows("delete from ops.clean_files")
+    assert (collection.check().findings, collection.check().unfinished) == ([], 2)
+
+
+def test_a_clean_file_whose_response_cannot_be_read_is_left_and_comes_back_with_it(collection: Collection) -> None:
+    key = clean_file(collection)
+    ((raw,),) = collection.warehouse.rows("select object_key from ops.pages where source = 'jsonplaceholder'")
+    packed, made = collection.store.get(raw), collection.store.get(key)
+    collection.write(raw, packed[:-9], "application/gzip")
+    collection.store.remove(key)
+    checked = collection.check()
+    checked.findings[:] = [finding for finding in checked.findings if finding.key == key]
+    (repair,) = Repairer(collection.settings(), collection.store, MOMENT).repair(checked, Silent())
+    assert (repair.action, collection.warehouse.rows("select object_key from ops.clean_files")) == ("left", [(key,)])
+    collection.write(raw, packed, "application/gzip")
+    assert [repair.action for repair in collection.repair()] == ["mended"]
+    assert collection.store.get(key) == made
+
+
 class Racing(FolderStore):
     """A folder in which a run goes on while it is listed: whatever it does comes after the listing."""
 
@@ -250,8 +284,10 @@ def test_the_verb_says_what_to_type_and_its_exit_code_tells(collection: Collecti
     done = verb(collection, "fsck", "--deep")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "next      python -m luigi_tasks fsck --deep --repair"
-    lock = pipeline_lock.take(collection.settings(), "wallhaven")
-    assert "another Collect of wallhaven" in verb(collection, "fsck", "--deep", "--repair").stderr
+    lock = pipeline_lock.take(collection.settings(), "sales")
+    refused = verb(collection, "fsck", "--deep", "--repair")
+    assert refused.returncode == 10
+    assert "another Collect of sales" in refused.stderr, "it mends what is of any source"
     assert [damage for damage, _ in collection.found()] == ["wrong_bytes"]
     lock.close()
     done = verb(collection, "fsck", "--deep", "--repair", "--json")
