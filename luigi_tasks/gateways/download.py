@@ -17,10 +17,10 @@ from urllib3 import BaseHTTPResponse, Timeout
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.domain.publishing import Outcome, PictureError
 from luigi_tasks.gateways.image_hosts import Address, ImageHosts, pool_manager
+from luigi_tasks.gateways.receiving import receive
 from luigi_tasks.settings import Settings
 
 CHUNK = 1 << 16
-LARGE_CHUNK = 1 << 18
 MAX_REDIRECTS = 3
 TRIES = {Outcome.UNREACHABLE: 3, Outcome.THROTTLED: 2}
 CONNECT_SECONDS = 10.0
@@ -199,18 +199,9 @@ class Downloader:
         return Download(body, content_type, response.status)
 
     def _fill(self, response: BaseHTTPResponse, body: memoryview, deadline: float) -> memoryview:
-        """Receive a body of known length where it is to be, past the copies that urllib3 and http.client make.
-
-        readinto of http.client would do, but waits until all is there: a host that drips would never meet a deadline.
-        """
         received = response._fp  # type: ignore[attr-defined]
-        position = 0
-        while position < len(body):
-            got = received.fp.readinto1(body[position : position + LARGE_CHUNK])
-            if not got:
-                raise PictureError(Outcome.UNREACHABLE, "cut short")
-            self._time_left(deadline)
-            position += got
+        if receive(received, body, lambda: self._time_left(deadline)) < len(body):
+            raise PictureError(Outcome.UNREACHABLE, "cut short")
         received.length = 0
         received.read()  # tells http.client that the connection may be used again
         response.release_conn()
