@@ -65,6 +65,7 @@ def from_index(program: str, *packages: str) -> Callable[[Path], str | None]:
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             if subprocess.run([*pip, *packages], check=False).returncode:
+                shutil.rmtree(home)
                 return None
         return str(home / "bin" / program)
 
