@@ -1,23 +1,38 @@
-"""What a child of its own costs a picture: decoding in this process against decoding in a decoder child.
+"""What full decodes cost: in a child of its own, on all cores beside the decoder's own speed, and by other decoders.
 
-Run: python -m benchmarks.decoding [pictures]. Prints medians (wall, ms) and CPU seconds (this process and children).
+Run: python -m benchmarks.decoding [times]. Prints three tables: medians of one picture here and in a decoder child;
+pictures a second of plain processes, one a core, that do nothing but load(), and of Decoders as Publish uses them; the
+candidates (decoder_candidates.py) in an environment of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
 import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 from PIL import Image
 
-from luigi_tasks.gateways.decoders import Decoders, DecodingLimits
+from benchmarks.transfer import measure
+from benchmarks.transfer.peers import from_index
+from benchmarks.transfer.pictures import kinds
+from luigi_tasks.gateways.decoders import Decoders, DecodingLimits, usable_cores
 from luigi_tasks.steps.decoding import open_picture
 
+CANDIDATES = (
+    *("pillow==13.0.0", "pyvips[binary]==3.2.0", "pyvips-binary==8.18.7"),
+    *("opencv-python-headless==5.0.0.93", "simplejpeg==1.9.0", "numpy==2.4.6"),
+)
 LIMITS = DecodingLimits(max_pixels=200_000_000, max_bytes=256 << 20, cpu_seconds=60)
 
 
@@ -64,8 +79,8 @@ def here(body: bytes, file_type: str) -> None:
         picture.load()
 
 
-def main(times: int) -> None:
-    """Print the table."""
+def one_by_one(times: int) -> None:
+    """A picture here and in a child."""
     print(f"{'picture':<16}{'MB':>6}{'here ms':>9}{'child ms':>10}{'ratio':>7}{'CPU here s':>12}{'CPU child s':>13}")
     for name, file_type, body in cases():
         before = cpu_seconds()
@@ -79,6 +94,77 @@ def main(times: int) -> None:
             f"{name:<16}{len(body) / 1e6:>6.1f}{inside:>9.1f}{outside:>10.1f}{outside / inside:>7.2f}"
             f"{cpu_inside:>12.2f}{cpu_outside:>13.2f}"
         )
+
+
+def load_all(bodies: list[bytes]) -> None:
+    """Decode in this process, one after another."""
+    for body in bodies:
+        here(body, "image/jpeg")
+
+
+def on_all_cores(times: int) -> None:
+    """The decoder's own speed on all cores, and ours; interleaved, medians."""
+    cores, bodies = usable_cores(), 2 * [kind.body for kind in kinds(None)]
+    rates: dict[str, list[tuple[float, float]]] = {"plain processes": [], "Decoders": []}
+    for _ in range(times):
+        rates["plain processes"].append(plain(bodies, cores))
+        rates["Decoders"].append(ours(bodies, cores))
+    size = sum(map(len, bodies)) / len(bodies) / 1e6
+    print(f"\n{cores} cores, {len(bodies)} JPEGs of {size:.1f} MB, medians of {times}")
+    print(f"{'':<18}{'pictures/s':>12}{'of a CPU second':>18}")
+    middle = {name: [statistics.median(column) for column in zip(*pairs, strict=True)] for name, pairs in rates.items()}
+    for name, (wall, cpu) in middle.items():
+        print(f"{name:<18}{wall:>12.1f}{cpu:>18.1f}")
+    wall, cpu = (mine / theirs for theirs, mine in zip(*middle.values(), strict=True))
+    print(f"{'ratio':<18}{wall:>12.2f}{cpu:>18.2f}   (goal: 0.9)")
+
+
+def plain(bodies: list[bytes], cores: int) -> tuple[float, float]:
+    """A process a core, which decodes its share and nothing else."""
+    with ProcessPoolExecutor(cores) as pool:
+        list(pool.map(load_all, [bodies[:1]] * cores))
+        return rates_of(lambda: list(pool.map(load_all, [bodies[start::cores] for start in range(cores)])), len(bodies))
+
+
+def ours(bodies: list[bytes], cores: int) -> tuple[float, float]:
+    """Decoders, fed by threads as Publish feeds them."""
+    with Decoders(LIMITS, children=cores) as decoders, ThreadPoolExecutor(2 * cores) as hands:
+
+        def decode(body: bytes) -> None:
+            decoders.decode(body, "image/jpeg", freely)
+
+        list(hands.map(decode, bodies[: 2 * cores]))
+        return rates_of(lambda: list(hands.map(decode, bodies)), len(bodies))
+
+
+def rates_of(work: Callable[[], object], pictures: int) -> tuple[float, float]:
+    """Pictures a second by the clock, and of CPU time of this process and its children."""
+    begun, cpu = time.perf_counter(), measure.cpu_seconds(os.getpid())
+    work()
+    return pictures / (time.perf_counter() - begun), pictures / (measure.cpu_seconds(os.getpid()) - cpu)
+
+
+def candidates() -> None:
+    """The same bodies through each decoder that could be had, a core each."""
+    python = from_index("python", *CANDIDATES)(Path.home() / ".cache/draenei-collector-bench")
+    if python is None:
+        print("\nThe other decoders are not to be had here.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for number, kind in enumerate(kinds(None)):
+            Path(folder, f"{number:03}.jpg").write_bytes(kind.body)
+        script = str(Path(__file__).with_name("decoder_candidates.py"))
+        said = subprocess.run([python, script, folder], capture_output=True, text=True, check=True).stdout
+    print(f"\n{'decoder':<44}{'full decodes of a CPU second':>30}")
+    for name, rate in json.loads(said).items():
+        print(f"{name:<44}{rate:>30.1f}")
+
+
+def main(times: int) -> None:
+    """Print the tables."""
+    one_by_one(times)
+    on_all_cores(3)
+    candidates()
 
 
 if __name__ == "__main__":

@@ -2,184 +2,87 @@
 
 Every tool fetches the same pictures from one local server and keeps them in one local S3 sink (or, if it knows no S3,
 in a folder in memory). Rounds are interleaved: all tools once, then all again, so that a busy minute of the machine
-meets each of them. What arrived is compared with what was offered, by SHA-256, after each run.
+meets each of them. What arrived is compared with what was offered, key by key, by SHA-256, after each run; what was
+measured, with the newest earlier measurement of the same on such a machine (benchmarks/history/).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import dataclasses
 import datetime
-import hashlib
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.transfer import arena, peers, report
-from benchmarks.transfer.measure import cpu_seconds, run
-from benchmarks.transfer.network import HOST, NETWORKS, Link
-from benchmarks.transfer.pictures import Picture, offered
-from benchmarks.transfer.warehouse import Warehouse, settings_environ, warehouse
+from benchmarks.transfer import arena, history, network, peers, pictures, report
+from benchmarks.transfer.bench import ROOT, SERVER_PROCESSES, SLACK_BYTES, Bench, Result, served
+from benchmarks.transfer.network import NETWORKS
+from benchmarks.transfer.pictures import Kind, Picture
+from benchmarks.transfer.warehouse import warehouse
 
-ROOT = Path(__file__).resolve().parents[2]
-FREE = ("AWS_", "S3_", "PG", "WALLHAVEN_", "UPLOAD_", "IMAGE_", "DRAENEI_", "http_proxy", "https_proxy")
-SLACK_BYTES = 512 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """One run of one tool. Seconds, bytes; right: pictures that arrived as they are; *_cpu: what others spent on it."""
-
-    network: str
-    tool: str
-    round: int
-    pictures: int
-    bytes: int
-    right: int
-    wall: float
-    cpu: float
-    peak_rss: int
-    server_cpu: float
-    sink_cpu: float
-    database_cpu: float
-    commits: int
-    code: int
+MEMORY = Path("/dev/shm")
+Chosen = list[tuple[peers.Peer, str]]
 
 
-@dataclasses.dataclass
-class Bench:
-    """What all runs of one network share."""
-
-    network: str
-    pictures: Sequence[Picture]
-    images: str
-    image_server: int
-    warehouse: Warehouse
-    memory: Path
-    timeout: float
-
-    def measure(self, peer: peers.Peer, program: str, turn: int) -> Result:
-        """One run, with a fresh sink."""
-        folder = Path(tempfile.mkdtemp(dir=self.memory))
-        size = sum(picture.file_size for picture in self.pictures)
-        try:
-            with served(NETWORKS[self.network], folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
-                task = self._task(folder, s3, peer)
-                before = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
-                commits = self.warehouse.statements()[0]
-                cost = run(peer.command(program, task), folder / "log", self.timeout, task.environ, ROOT)
-                after = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
-                commits = self.warehouse.statements()[0] - commits
-                right = self._right(peer, folder)
-            if cost.code or right < len(self.pictures):
-                said = (folder / "log").read_text(errors="replace")[-2000:]
-                sys.stderr.write(f"{peer.name}: exit code {cost.code}, {right} right\n{said}\n")
-        finally:
-            shutil.rmtree(folder)
-        spent = [late - early for early, late in zip(before, after, strict=True)]
-        return Result(
-            *(self.network, peer.name, turn, len(self.pictures), size, right),
-            *(cost.wall, cost.cpu, cost.peak_rss, *spent, commits, cost.code),
-        )
-
-    def _task(self, folder: Path, s3: str, peer: peers.Peer) -> peers.Task:
-        work, urls, paths = folder / "work.json", folder / "urls.txt", folder / "paths.txt"
-        listed = [{**vars(picture), "image_url": f"{self.images}/{picture.path}"} for picture in self.pictures]
-        work.write_text(json.dumps({"s3": s3, "dsn": self.warehouse.dsn, "pictures": listed}))
-        urls.write_text("".join(f"{picture['image_url']}\n" for picture in listed))
-        paths.write_text("".join(f"{picture.path}\n" for picture in self.pictures))
-        (folder / "files").mkdir()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(FREE)}
-        environ |= {"PYTHONPATH": str(ROOT), "AWS_ACCESS_KEY_ID": "b", "AWS_SECRET_ACCESS_KEY": "b"}
-        environ |= {"AWS_DEFAULT_REGION": "us-east-1", "RCLONE_CONFIG": os.devnull, **self.warehouse.environ}
-        environ["FSSPEC_S3"] = json.dumps({"endpoint_url": s3, "key": "b", "secret": "b"})
-        environ |= settings_environ(self.images, s3, folder) | peer.environ
-        run_key = self.warehouse.freeze(self.pictures, self.images)
-        return peers.Task(folder / "files", self.images, s3, work, urls, paths, 64, environ, run_key)
-
-    def _right(self, peer: peers.Peer, folder: Path) -> int:
-        if peer.stores_to_s3:
-            found = Counter(arena.stored(folder / "sink").values())
-        else:
-            files = [path for path in (folder / "files").rglob("*") if path.is_file()]
-            found = Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
-        return (Counter(picture.sha256 for picture in self.pictures) & found).total()
-
-
-@contextlib.contextmanager
-def served(link: Link, root: Path, room: int) -> Iterator[tuple[str, int]]:
-    """A sink on the network: its address and process id."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-    program = [sys.executable, "-m", "benchmarks.transfer.sink", HOST, str(port), str(root), "2", str(room)]
-    program += [str(link.round_trip), str(link.cap)]
-    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
-        try:
-            _wait_for(port)
-            yield f"http://{HOST}:{port}", process.pid
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection((HOST, port), timeout=5).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            time.sleep(0.5)  # the other process of the two
-            return
-
-
-def bench(arguments: argparse.Namespace) -> list[Result]:
+def bench(arguments: argparse.Namespace, kinds: list[Kind], chosen: Chosen) -> list[Result]:
     """All rounds on all networks."""
-    pictures, bodies = offered(arguments.images, arguments.pictures)
-    chosen = [(peer, peer.find(arguments.cache)) for peer in peers.PEERS if _wanted(peer, arguments)]
-    for peer, program in chosen:
-        if program is None:
-            sys.stderr.write(f"{peer.name}: cannot be had on this machine, not measured\n")
-    results = []
-    memory = Path(tempfile.mkdtemp(prefix="bench-", dir="/dev/shm"))
+    memory = Path(tempfile.mkdtemp(prefix="bench-", dir=MEMORY))
     os.chmod(memory, 0o755)
+    home = Path(tempfile.mkdtemp(prefix="bench-warehouse-"))
     try:
-        arena.fill(memory / "offered", bodies)
-        with warehouse(Path(tempfile.mkdtemp(prefix="bench-warehouse-"))) as own:
+        offer: list[Picture] = []
+        arena.fill(memory / "offered", _noted(offer, pictures.offered(kinds, arguments.pictures)))
+        with warehouse(home) as own:
+            results: list[Result] = []
             for name in arguments.networks:
                 with served(NETWORKS[name], memory / "offered", 1 << 20) as (images, pid):
-                    ours = Bench(name, pictures, f"{images}/bench", pid, own, memory, arguments.timeout)
-                    for turn in range(arguments.rounds):
-                        for peer, program in chosen:
-                            if program and not (turn and peer.name in arguments.once):
-                                results.append(ours.measure(peer, program, turn))
-                                sys.stderr.write(report.line(results[-1]) + "\n")
+                    ours = Bench(name, offer, f"{images}/bench", pid, own, memory, arguments.timeout)
+                    results += _rounds(ours, arguments, chosen)
     finally:
         shutil.rmtree(memory)
+        shutil.rmtree(home)
     return results
 
 
-def _wanted(peer: peers.Peer, arguments: argparse.Namespace) -> bool:
-    return not arguments.only or peer.name in arguments.only
+def _noted(offer: list[Picture], made: Iterator[tuple[Picture, bytes]]) -> Iterator[tuple[str, bytes]]:
+    for picture, body in made:
+        offer.append(picture)
+        yield picture.path, body
 
 
-def main() -> None:
-    """Measure, print, and write the history and the page."""
+def _rounds(ours: Bench, arguments: argparse.Namespace, chosen: Chosen) -> Iterator[Result]:
+    for turn in range(arguments.rounds):
+        for peer, program in chosen:
+            if not (turn and peer.name in arguments.once):
+                result = ours.measure(peer, program, turn)
+                sys.stderr.write(report.line(result) + "\n")
+                yield result
+
+
+def check_room(kinds: list[Kind], number: int) -> None:
+    """SystemExit with words when the memory would not hold what is offered, received and written to files."""
+    turns, rest = divmod(number, len(kinds))
+    size = turns * sum(len(kind.body) for kind in kinds) + sum(len(kind.body) for kind in kinds[:rest])
+    needed = 2 * size + SERVER_PROCESSES * (size + SLACK_BYTES)
+    free = shutil.disk_usage(MEMORY).free
+    if needed > free:
+        sys.exit(
+            f"{number} pictures of {size / number / 1e6:.2f} MB need {needed / 1e9:.1f} GB in {MEMORY}, where"
+            f" {free / 1e9:.1f} GB are free. Offer fewer (--pictures N) or smaller ones (--small)."
+        )
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer", description=__doc__)
     parser.add_argument("--images", type=Path, help="a folder with JPEG and PNG files; without it they are made")
-    parser.add_argument("--pictures", type=int, default=984, help="how many are offered; bodies are used in turn")
+    parser.add_argument("--small", action="store_true", help="made ones of 40 kB, so that 20,000 fit into memory")
+    parser.add_argument("--pictures", type=int, default=984, help="how many are offered; no two are the same bytes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=sorted(NETWORKS), default=["loopback"])
     parser.add_argument("--only", action="append", default=[], help="name of a tool; may be given again")
@@ -187,18 +90,47 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/draenei-collector-bench")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one run of one tool")
     parser.add_argument("--page", type=Path, help="write the table and the chart here, such as docs/performance.md")
-    arguments = parser.parse_args()
-    found = bench(arguments)
-    moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    history = ROOT / "benchmarks/history" / f"transfer-{moment}.json"
-    history.parent.mkdir(exist_ok=True)
-    machine = report.machine(arguments.cache)
-    document = {"at": moment, "machine": machine, "command": sys.argv[1:], "results": [vars(one) for one in found]}
-    history.write_text(json.dumps(document, indent=1) + "\n")
-    sys.stdout.write(report.table(document) + f"\n\n{history}\n")
+    parser.add_argument("--history", type=Path, default=ROOT / "benchmarks/history", help="folder of measurements")
+    parser.add_argument("--fail-on-regression", action="store_true", help="exit code 1 when ours became worse")
+    return parser.parse_args(argv)
+
+
+def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that was measured, with its circumstances."""
+    kinds = pictures.kinds(arguments.images, small=arguments.small)
+    check_room(kinds, arguments.pictures)
+    wanted = [peer for peer in peers.PEERS if not arguments.only or peer.name in arguments.only]
+    programs = {peer.name: peer.find(arguments.cache) for peer in wanted}
+    chosen = [(peer, program) for peer in wanted if (program := programs[peer.name])]
+    results = bench(arguments, kinds, chosen)
+    return {
+        "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ"),
+        "machine": report.machine(chosen),
+        "command": arguments.command,
+        "offered": {"pictures": arguments.pictures, "bodies": pictures.name(arguments.images, small=arguments.small)},
+        "delay kept by": network.kept_by(),
+        "missing": [name for name, program in programs.items() if not program],
+        "results": [vars(one) for one in results],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and write the history and the page; 1 when something of ours became worse and that was asked."""
+    arguments = parsed(argv)
+    arguments.command = list(sys.argv[1:] if argv is None else argv)
+    document = measured(arguments)
+    earlier = history.previous(arguments.history, document)
+    changes = history.compared(document, earlier) if earlier else []
+    file = arguments.history / f"transfer-{document['at']}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(document, indent=1) + "\n")
+    sys.stdout.write(report.table(document, changes) + f"\n\n{file}\n")
+    worse = history.regressions(document, changes)
+    sys.stdout.writelines(f"worse than {earlier['at'] if earlier else 'offered'}: {sentence}\n" for sentence in worse)
     if arguments.page:
-        report.write_page(document, arguments.page)
+        report.write_page(document, changes, arguments.page)
+    return int(bool(worse) and arguments.fail_on_regression)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,7 +9,7 @@ import hashlib
 import mmap
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -51,13 +51,10 @@ def stored(root: Path) -> dict[str, str]:
     return {unquote(entry.name): hashlib.sha256(read(entry)).hexdigest() for entry in (root / "objects").iterdir()}
 
 
-def fill(root: Path, bodies: Mapping[str, bytes]) -> None:
-    """Put objects there before a sink starts, so that it serves them; equal bodies are kept once."""
+def fill(root: Path, bodies: Iterable[tuple[str, bytes]]) -> None:
+    """Put objects there before a sink starts, so that it serves them."""
     (root / "objects").mkdir(parents=True)
-    placed: dict[int, tuple[int, int]] = {}
     with (root / "arena-offered").open("wb") as arena:
-        for key, body in bodies.items():
-            if id(body) not in placed:
-                placed[id(body)] = (arena.tell(), arena.write(body))
-            start, size = placed[id(body)]
+        for key, body in bodies:
+            start, size = arena.tell(), arena.write(body)
             (root / "objects" / quote(key, safe="")).write_text(f"{arena.name} {start} {size}")

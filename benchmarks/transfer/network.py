@@ -6,6 +6,7 @@ link does besides (slow start, loss, a shared bottleneck) is not there; it would
 
 from __future__ import annotations
 
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -30,3 +31,14 @@ class Link:
 
 NETWORKS = {"loopback": Link(), "60ms": Link(0.06, 25_000_000)}
 HOST = "127.0.0.1"
+NETEM = ("unshare", "-Urn", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "30ms")
+
+
+def kept_by() -> str:
+    """Who keeps the delay: always the servers; beside it whether this machine's kernel could do it instead."""
+    try:
+        tried = subprocess.run(NETEM, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "the servers (no unshare here)"
+    said = (tried.stderr or tried.stdout).strip().partition("\n")[0]
+    return "the servers (netem in a namespace would work too)" if tried.returncode == 0 else f"the servers ({said})"

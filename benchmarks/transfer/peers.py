@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.transfer.pictures import Picture
+
 HERE = Path(__file__).parent
+Key = Callable[[Picture], str]
+GALLERY_DL = "gallery_dl==1.32.18"
+IMG2DATASET = ("img2dataset==1.47.0", "s3fs==2026.9.0")
+SCRAPY = ("scrapy==2.19.0", "botocore==1.44.5")
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Peer:
-    """A tool. find(cache): its program, None when it cannot be had here; command(program, task): how to call it."""
+    """A tool. find(cache): its program, None when it cannot be had here; command(program, task): how to call it.
+
+    key: where it keeps a picture; None when it names what it stores in its own way.
+    """
 
     name: str
     find: Callable[[Path], str | None]
     command: Callable[[str, Task], Sequence[str]]
     version: Sequence[str] = ("--version",)
     stores_to_s3: bool = True
+    key: Key | None = None
     note: str = ""
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -47,14 +57,15 @@ def installed(name: str) -> Callable[[Path], str | None]:
 
 
 def from_index(program: str, *packages: str) -> Callable[[Path], str | None]:
-    """A Python program in an environment of its own under the cache; made when it is not there yet."""
+    """A Python program in an environment of its own under the cache; made when these versions are not there yet."""
 
     def find(cache: Path) -> str | None:
-        home = cache / program
+        home = cache / "-".join(packages).replace("==", "-")
         if not (home / "bin" / program).exists():
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             if subprocess.run([*pip, *packages], check=False).returncode:
+                shutil.rmtree(home)
                 return None
         return str(home / "bin" / program)
 
@@ -100,17 +111,37 @@ def _ours(program: str, task: Task) -> list[str]:
     return [program, "-m", "benchmarks.transfer.ours", task.run_key]
 
 
+def _own_key(picture: Picture) -> str:
+    return picture.s3_key
+
+
+def _rclone_key(picture: Picture) -> str:
+    return f"rclone/{picture.path}"
+
+
 PYTHON = installed(sys.executable)
 PEERS = (
-    Peer("draenei-collector", PYTHON, _ours, note="all checks but the full decode"),
-    Peer("draenei-collector, 4 processes", PYTHON, _ours, note="UPLOAD_PROCESSES=4", environ={"UPLOAD_PROCESSES": "4"}),
-    Peer("draenei-collector, full decode", PYTHON, _ours, note="every pixel", environ={"IMAGE_FULL_DECODE": "true"}),
-    Peer("rclone", installed("rclone"), _rclone, ("version",), note="copy, :http: to :s3:, no checks"),
+    Peer("draenei-collector", PYTHON, _ours, key=_own_key, note="all checks but the full decode"),
+    Peer(
+        "draenei-collector, 4 processes",
+        *(PYTHON, _ours),
+        key=_own_key,
+        note="UPLOAD_PROCESSES=4",
+        environ={"UPLOAD_PROCESSES": "4"},
+    ),
+    Peer(
+        "draenei-collector, full decode",
+        *(PYTHON, _ours),
+        key=_own_key,
+        note="every pixel",
+        environ={"IMAGE_FULL_DECODE": "true"},
+    ),
+    Peer("rclone", installed("rclone"), _rclone, ("version",), key=_rclone_key, note="copy, :http: to :s3:, no checks"),
     Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="the limit: download to memory only"),
-    Peer("gallery-dl", from_index("gallery-dl", "gallery-dl"), _gallery_dl, stores_to_s3=False, note="one by one"),
-    Peer("img2dataset", from_index("img2dataset", "img2dataset", "s3fs"), _img2dataset, note="4 processes"),
-    Peer("Scrapy", from_index("scrapy", "scrapy", "botocore"), _scrapy, ("version",), note="FilesPipeline"),
-    Peer("the seed's way", PYTHON, _seed, note="requests.get, put_object, insert, one by one"),
+    Peer("gallery-dl", from_index("gallery-dl", GALLERY_DL), _gallery_dl, stores_to_s3=False, note="one by one"),
+    Peer("img2dataset", from_index("img2dataset", *IMG2DATASET), _img2dataset, note="4 processes"),
+    Peer("Scrapy", from_index("scrapy", *SCRAPY), _scrapy, ("version",), note="FilesPipeline"),
+    Peer("the seed's way", PYTHON, _seed, key=_own_key, note="requests.get, put_object, insert, one by one"),
 )
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from benchmarks.transfer.peers import PEERS
-
 if TYPE_CHECKING:
-    from benchmarks.transfer.__main__ import Result
+    from collections.abc import Sequence
+
+    from benchmarks.transfer.bench import Result
+    from benchmarks.transfer.history import Change
+    from benchmarks.transfer.peers import Peer
 
 BEGIN, END = "<!-- transfer: begin -->", "<!-- transfer: end -->"
 HEADS = (
@@ -28,7 +30,11 @@ HEADS = (
     "sink CPU s",
     "database CPU s",
     "commits a picture",
+    "change",
 )
+SERVER_CORES = 2  # processes of the image server, and as many of the sink
+BUSY = 0.7
+BUSY_NOTE = "† busy for more than 70 % of the time on all its cores: the tool may have waited for it."
 BAR, GAP, LEFT, WIDTH = 18, 8, 210, 760
 
 
@@ -42,28 +48,39 @@ def line(result: Result) -> str:
     )
 
 
-def machine(cache: Path) -> dict[str, Any]:
+def machine(chosen: Sequence[tuple[Peer, str]]) -> dict[str, Any]:
     """Where it was measured, with what, and how busy the machine was besides."""
+    others = [(peer, program) for peer, program in chosen if "draenei" not in peer.name]
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "load before the end": os.getloadavg(),
-        "versions": {
-            peer.name: _version(peer.find(cache), peer.version) for peer in PEERS if "draenei" not in peer.name
-        },
+        "versions": {peer.name: _version(program, peer.version) for peer, program in others},
     }
 
 
-def table(document: dict[str, Any]) -> str:
-    """Markdown: a table of medians for each network."""
+def measured_networks(document: dict[str, Any]) -> list[str]:
+    """In the order in which they were measured."""
+    return list(dict.fromkeys(one["network"] for one in document["results"]))
+
+
+def table(document: dict[str, Any], changes: Sequence[Change] = ()) -> str:
+    """Markdown: a table of medians for each network, and what could not be measured."""
     parts = []
-    for network in dict.fromkeys(one["network"] for one in document["results"]):
-        rows = medians(document, network)
+    for network in measured_networks(document):
+        rows = [_cells(row, _changed(changes, row)) for row in medians(document, network)]
+        rows += [[name, "not to be had here", *[""] * (len(HEADS) - 2)] for name in document["missing"]]
         parts.append(f"### {network}\n\n| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
-        parts[-1] += "".join(f"\n| {' | '.join(row)} |" for row in map(_cells, rows))
-    return "\n\n".join(parts)
+        parts[-1] += "".join(f"\n| {' | '.join(row)} |" for row in rows)
+    text = "\n\n".join(parts)
+    return f"{text}\n\n{BUSY_NOTE}" if "†" in text else text
+
+
+def _changed(changes: Sequence[Change], row: dict[str, Any]) -> str:
+    own = [one for one in changes if (one.network, one.tool) == (row["network"], row["tool"])]
+    return ", ".join(f"{one.measure} ×{one.factor:.2f}{' worse' if one.is_worse else ''}" for one in own)
 
 
 def medians(document: dict[str, Any], network: str) -> list[dict[str, Any]]:
@@ -78,11 +95,15 @@ def medians(document: dict[str, Any], network: str) -> list[dict[str, Any]]:
             for name, value in runs[0].items()
             if isinstance(value, int | float)
         }
-        rows.append({**middle, "tool": tool, "speed": statistics.median(speeds), "speeds": speeds})
+        rows.append({**middle, "network": network, "tool": tool, "speed": statistics.median(speeds), "speeds": speeds})
     return sorted(rows, key=lambda row: -float(row["speed"]))
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _busy(seconds: float, wall: float) -> str:
+    return f"{seconds:.1f}{' †' if seconds > BUSY * SERVER_CORES * wall else ''}"
+
+
+def _cells(row: dict[str, Any], changed: str) -> list[str]:
     return [
         row["tool"],
         f"{row['speed']:.0f}" if row["speed"] >= 20 else f"{row['speed']:.1f}",
@@ -90,14 +111,15 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['cpu'] / row['bytes'] * 1e9:.2f}",
         f"{row['peak_rss'] / 2**20:.0f}",
         f"{row['right']:.0f} of {row['pictures']:.0f}",
-        f"{row['server_cpu']:.1f}",
-        f"{row['sink_cpu']:.1f}",
+        _busy(row["server_cpu"], row["wall"]),
+        _busy(row["sink_cpu"], row["wall"]),
         f"{row['database_cpu']:.1f}",
         f"{row['commits'] / row['pictures']:.2f}",
+        changed,
     ]
 
 
-def write_page(document: dict[str, Any], page: Path) -> None:
+def write_page(document: dict[str, Any], changes: Sequence[Change], page: Path) -> None:
     """Put table, chart and circumstances between the marks of the page; the rest of it is written by people."""
     chart = page.parent / "images/transfer.svg"
     chart.parent.mkdir(exist_ok=True)
@@ -105,9 +127,10 @@ def write_page(document: dict[str, Any], page: Path) -> None:
     about = document["machine"]
     versions = "\n".join(f"- {name}: {version}" for name, version in about["versions"].items())
     text = (
-        f"{BEGIN}\n![Pictures a second of each tool](images/transfer.svg)\n\n{table(document)}\n\n"
+        f"{BEGIN}\n![Pictures a second of each tool](images/transfer.svg)\n\n{table(document, changes)}\n\n"
         f"Measured {document['at']} on {about['processor']}, {about['cores']} cores, {about['system']},"
-        f" Python {about['python']}; load average at the end {about['load before the end'][0]:.1f}.\n\n{versions}\n\n"
+        f" Python {about['python']}; load average at the end {about['load before the end'][0]:.1f};"
+        f" delay kept by {document['delay kept by']}.\n\n{versions}\n\n"
         f"    python -m benchmarks.transfer {shlex.join(document['command'])}\n\n{END}"
     )
     old = page.read_text() if page.exists() else f"# Performance\n\n{BEGIN}{END}\n"
@@ -118,7 +141,7 @@ def write_page(document: dict[str, Any], page: Path) -> None:
 def svg(document: dict[str, Any]) -> str:
     """Bars of pictures a second, a panel for each network, each to its own scale."""
     parts, top = [], 10
-    for network in dict.fromkeys(one["network"] for one in document["results"]):
+    for network in measured_networks(document):
         rows = medians(document, network)
         most = max(row["speed"] for row in rows)
         parts.append(f'<text x="10" y="{top + 14}" font-weight="bold">{escape(network)}: pictures a second</text>')
@@ -137,9 +160,7 @@ def svg(document: dict[str, Any]) -> str:
     )
 
 
-def _version(program: str | None, arguments: Any) -> str:
-    if program is None:
-        return "not to be had here: not measured"
+def _version(program: str, arguments: Sequence[str]) -> str:
     said = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     return (said.stdout or said.stderr).strip().partition("\n")[0][:100]
 

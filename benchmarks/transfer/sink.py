@@ -121,6 +121,7 @@ class Connection:
 
     def _put(self, key: str, query: dict[str, list[str]], head: bytes) -> None:
         if EXPECTS.search(head):
+            self._link.wait()
             self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         part = f".parts/{query['uploadId'][0]}-{int(query['partNumber'][0]):06}" if "uploadId" in query else None
         start, size = self._receive(head)

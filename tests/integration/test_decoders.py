@@ -187,6 +187,7 @@ def test_children_know_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {entry.partition("=")[0] for entry in environment.split("\0") if entry} <= {
         "PYTHONPATH",
         "PYTHONSAFEPATH",
+        "PILLOW_BLOCKS_MAX",
         "LC_CTYPE",  # Python's own, where there is no locale
     }
 

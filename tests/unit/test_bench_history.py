@@ -1,0 +1,88 @@
+"""A measurement beside an earlier one: what became worse is named, noise and other machines are not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.transfer import history, report
+
+OURS = "draenei-collector"
+MACHINE = {"processor": "one", "cores": 4}
+
+
+def run(tool: str, **other: Any) -> dict[str, Any]:
+    """A run of 100 pictures and a gigabyte in ten seconds."""
+    facts: dict[str, Any] = {"network": "loopback", "tool": tool, "round": 0, "pictures": 100, "bytes": 10**9}
+    facts |= {"right": 100, "wall": 10.0, "cpu": 2.0, "peak_rss": 200 << 20, "server_cpu": 1.0, "sink_cpu": 1.0}
+    return facts | {"database_cpu": 0.1, "commits": 40, "code": 0} | other
+
+
+def document(at: str = "2026-01-02", **ours: Any) -> dict[str, Any]:
+    """Ours beside rclone, which is twice as fast."""
+    results = [run(OURS, **ours), run("rclone", wall=5.0)]
+    offered = {"pictures": 100, "bodies": "made"}
+    return {"at": at, "machine": dict(MACHINE), "offered": offered, "missing": [], "results": results}
+
+
+@pytest.mark.parametrize(
+    ("measure", "worse", "noise"),
+    [
+        ("speed", {"wall": 13.0}, {"wall": 11.0}),
+        ("CPU s/GB", {"cpu": 2.6}, {"cpu": 2.2}),
+        ("peak RSS", {"peak_rss": 260 << 20}, {"peak_rss": 220 << 20}),
+        ("commits a picture", {"commits": 60}, {"commits": 42}),
+    ],
+)
+def test_what_became_worse_is_named(measure: str, worse: dict[str, Any], noise: dict[str, Any]) -> None:
+    before = document("2026-01-01")
+    for now, expected in ((worse, [measure]), (noise, []), ({}, [])):
+        changes = history.compared(document(**now), before)
+        assert [one.measure for one in changes if one.is_worse] == expected
+        assert len(history.regressions(document(**now), changes)) == len(expected)
+    changes = history.compared(document(**worse), before)
+    assert f"{measure} ×" in report.table(document(**worse), changes)
+    assert report.table(document(**worse), changes).count(" worse") == 1
+
+
+def test_a_machine_that_is_slower_for_all_tools_is_no_regression() -> None:
+    slow = document()
+    for one in slow["results"]:
+        one["wall"] *= 2
+    assert history.regressions(slow, history.compared(slow, document("2026-01-01"))) == []
+
+
+def test_a_picture_that_did_not_arrive_is_one_without_any_history() -> None:
+    assert history.regressions(document(right=99), []) == ["loopback, draenei-collector: 99 of 100 right"]
+
+
+def test_only_the_same_offer_on_the_same_machine_is_compared(tmp_path: Path) -> None:
+    def keep(earlier: dict[str, Any]) -> None:
+        (tmp_path / f"transfer-{earlier['at']}.json").write_text(json.dumps(earlier))
+
+    assert history.previous(tmp_path, document()) is None
+    keep(document("2025-12-30"))
+    keep(document("2026-01-01"))
+    keep(document("2026-01-03"))
+    for day, change in enumerate(({"cores": 2}, {"processor": "two"})):
+        keep(document(f"2026-01-01T{day}") | {"machine": MACHINE | change})
+    keep(document("2026-01-01T3") | {"offered": {"pictures": 99, "bodies": "made"}})
+    elsewhere = copy.deepcopy(document("2026-01-01T4"))
+    elsewhere["results"][0]["network"] = "60ms"
+    keep(elsewhere)
+    earlier = history.previous(tmp_path, document())
+    assert earlier
+    assert earlier["at"] == "2026-01-01"
+
+
+def test_a_busy_server_and_a_missing_tool_are_said() -> None:
+    told = document(server_cpu=15.0) | {"missing": ["Scrapy"]}
+    table = report.table(told)
+    assert "| Scrapy | not to be had here |" in table
+    assert table.count(" † |") == 1
+    assert report.BUSY_NOTE in table
+    assert report.BUSY_NOTE not in report.table(document())
