@@ -81,6 +81,9 @@ class SalesSettings(BaseSettings):
 
     sales_file: str | None = Field(None, description="path, http(s):// or s3:// address when --file is not given")
     sales_max_bytes: int = Field(64 << 20, ge=1, description="a larger file of sales is refused")
+    sales_min_share: float = Field(
+        0.9, ge=0, le=1, description="a file with a smaller share of the lines of the one before is refused; 0: never"
+    )
     sales_rate_per_minute: int = Field(60, ge=1, description="files asked for in any 60 s, over all processes")
 
 

@@ -50,7 +50,7 @@ to_hex(md5(to_json_string({{ payload }})))
         to_char({{ loads }}.fetched_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
         || ' ' || {{ loads }}.run_key
         || ' ' || {{ loads }}.page_name
-        || ' ' || lpad({{ records }}.position::text, 6, '0')
+        || ' ' || {{ position_key(records ~ '.position') }}
     ) collate "C"
 {%- endmacro -%}
 
@@ -58,7 +58,7 @@ to_hex(md5(to_json_string({{ payload }})))
 format_timestamp('%Y-%m-%dT%H:%M:%E6S', {{ loads }}.fetched_at, 'UTC')
     || ' ' || {{ loads }}.run_key
     || ' ' || {{ loads }}.page_name
-    || ' ' || lpad(cast({{ records }}.position as string), 6, '0')
+    || ' ' || {{ position_key(records ~ '.position') }}
 {%- endmacro -%}
 
 {%- macro text_before(text, separator) -%}

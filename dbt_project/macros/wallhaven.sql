@@ -18,7 +18,7 @@ select
         to_char(loads.fetched_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
         || ' ' || loads.run_key
         || ' ' || loads.page_name
-        || ' ' || lpad(records.position::text, 6, '0')
+        || ' ' || {{ position_key('records.position') }}
     ) collate "C" as observation_key
 from {{ source('ops', 'loads') }} as loads
 inner join {{ records }} as records on loads.body_sha256 = records.body_sha256

@@ -21,6 +21,7 @@ EFFECTS = {
     "fetch": ("budget", "request", "block", "evidence", "put", "page"),
     "crawl": ("certificate",),
     "load": ("batch", "copy", "quarantine", "enter", "commit"),
+    "clean": ("put",),
     "details": ("obtain",),
     "model": ("role", "dbt", "ledger"),
     "profile": ("rename",),

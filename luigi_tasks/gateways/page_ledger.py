@@ -122,6 +122,25 @@ def loaded_bodies(cursor: Cursor, source: str, entity: str, bodies: Sequence[str
     return {row[0] for row in cursor.fetchall()}
 
 
+@dataclass(frozen=True)
+class Received:
+    """How many records an earlier run received."""
+
+    run_id: str
+    records: int
+
+
+def received_before(cursor: Cursor, source: str, entity: str, run_id: str) -> Received | None:
+    """What the last run before that logical time received of an entity, whatever its query; None before the first."""
+    cursor.execute(
+        "select r.run_id, l.received from ops.runs as r inner join ops.loads as l using (run_key)"
+        " where r.source = %s and l.entity = %s and r.run_id < %s order by r.run_id desc, l.fetched_at desc limit 1",
+        (source, entity, run_id),
+    )
+    row = cursor.fetchone()
+    return Received(*row) if row else None
+
+
 def received(cursor: Cursor, page_id: int) -> int:
     """Of how many records a page was when it was loaded."""
     cursor.execute("select received from ops.loads where page_id = %s", (page_id,))

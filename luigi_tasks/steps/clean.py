@@ -12,6 +12,7 @@ from collections import Counter
 from luigi_tasks.domain import cleaning
 from luigi_tasks.domain.envelope import digest, unpack
 from luigi_tasks.domain.errors import SourceError, StoreError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import clean_ledger, parquet, postgres
 from luigi_tasks.gateways.clean_ledger import CleanFile
@@ -52,7 +53,9 @@ class Cleaner:
     def _put(self, page: PageRow, packed: bytes, records: int, quarantined: int) -> CleanFile:
         sha256 = digest(packed)
         key = f"clean/{self.source.NAME}/{self.entity}/{page.body_sha256[:16]}-{sha256[:16]}.parquet"
+        crash_point("clean.put.before")
         put(self.store, key, packed)
+        crash_point("clean.put.after")
         return CleanFile(key, sha256, len(packed), records, quarantined)
 
 

@@ -24,6 +24,7 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
 from luigi_tasks.sources.contract import Filed, Listing, Page, Request, Requested
+from luigi_tasks.steps import shrinkage
 from luigi_tasks.steps.access import access, open_api
 from luigi_tasks.steps.privacy import at_rest
 
@@ -143,6 +144,7 @@ class Fetcher:
         try:
             self._obey(response)
             judge(self.source, request.entity, response.status, response.headers, response.body, where=response.url)
+            self._compare(request, response)
         except (Retry, SourceError):
             crash_point("fetch.evidence.before")
             self._put(self._key(request, f".refused-{envelope.fetched_at:%H%M%S%f}"), packed)
@@ -156,6 +158,13 @@ class Fetcher:
         crash_point("fetch.put.after")
         self._enter(envelope, self._key(request))
         return packed
+
+    def _compare(self, request: Request, response: Response) -> None:
+        if not shrinkage.watched(self.settings, self.source.NAME):
+            return
+        records = len(self.source.parse(request.entity, response.body).records)
+        with self.connection, self.connection.cursor() as cursor:
+            shrinkage.refuse_a_smaller(cursor, self.settings, self.run, request.entity, records, response.url)
 
     def _put(self, key: str, packed: bytes) -> Put:
         return self.store.put_if_absent(

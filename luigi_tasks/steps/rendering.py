@@ -20,6 +20,8 @@ SCALES = (8, 4, 2)
 FINER = 2
 # Copies of the pixels that may be there at once, at 4 bytes each: turned, converted, and one under work.
 BYTES_PER_PIXEL = 12
+# Counts what this module makes of the same pixels: another number is another recipe, as another library's version is.
+REVISION = 2
 LIBRARIES = ("pil", "libjpeg_turbo", "webp", "littlecms2", "zlib")
 _srgb = ImageCms.createProfile("sRGB")
 _converting = threading.Lock()  # littlecms2 profiles made by Pillow say nothing of threads
@@ -31,8 +33,8 @@ class NotAPicture(ValueError):
 
 
 def library() -> str:
-    """Versions of everything that has a say in the bytes: 'pil 13.0.0, libjpeg_turbo 3.1.2, …'."""
-    return ", ".join(f"{name} {features.version(name)}" for name in LIBRARIES)
+    """Versions of everything that has a say in the bytes: 'rendering 2, pil 13.0.0, libjpeg_turbo 3.1.2, …'."""
+    return ", ".join((f"rendering {REVISION}", *(f"{name} {features.version(name)}" for name in LIBRARIES)))
 
 
 class Source:
@@ -126,12 +128,22 @@ def _orientation(exif: Image.Exif | None) -> int:
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits a pixel, of which Pillow would keep the lower eight
-        return picture.convert("I").point(lambda value: value / 256).convert("L")
-    if picture.mode in {"P", "PA", "LA"} or picture.has_transparency_data:
+        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+    if picture.mode in {"L", "LA"} and picture.has_transparency_data:
+        return _grey_and_clear(picture.convert("LA"), profile)
+    if picture.mode in {"P", "PA"} or picture.has_transparency_data:
         picture = picture.convert("RGBA")
     if profile and (converted := _by_profile(picture, profile)):
         return converted
     return picture.copy() if picture.mode in {"RGB", "RGBA", "L"} else picture.convert("RGB")
+
+
+def _grey_and_clear(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Grey with transparency: its profile speaks of grey alone, so the two are parted for it."""
+    grey, alpha = picture.split()
+    found = _in_srgb(grey, profile).convert("RGB")
+    found.putalpha(alpha)
+    return found
 
 
 def _by_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:

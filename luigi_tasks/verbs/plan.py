@@ -13,7 +13,7 @@ from luigi_tasks.domain.run import RUN_ID_FORMAT, Query
 from luigi_tasks.gateways import audit_ledger, embedded_postgres, postgres
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing, Request, Requested, Source
+from luigi_tasks.sources.contract import Archived, Listing, Request, Requested, Source
 from luigi_tasks.steps import access
 
 
@@ -26,14 +26,16 @@ def plan(source: str, text: str) -> None:
     found = CATALOGUE[source]
     query = access.query(own, source, text)
     reached = access.access(own, query)
-    requests = [found.first_request(query)] if isinstance(found, Listing) else _requests(found, query)
-    for request in requests:
+    for request in _requests(found, query):
         click.echo(f"ask       {reached.address}{request.path}")
         for name, value in request.params:
             click.echo(f"          {name}={value}")
+    if isinstance(found, Archived):
+        click.echo(f"ask       the archive of {query.text} from {reached.address}, unless --archive names one at hand")
     if not isinstance(found, Listing):
         click.echo(f"budget    {reached.per_minute} requests a minute")
-        click.echo(f"store     {open_store(own).uri('raw/')}")
+        for kind in ("raw/", "datasets/") if isinstance(found, Archived) else ("raw/",):
+            click.echo(f"store     {open_store(own).uri(kind)}")
         return
     click.echo(f"budget    {reached.per_minute} requests a minute, {own.details_per_run} details a run")
     click.echo(f"store     {open_store(own).uri('wallpapers/')}")
@@ -44,8 +46,12 @@ def plan(source: str, text: str) -> None:
 
 
 def _requests(source: Source, query: Query) -> Sequence[Request]:
-    assert isinstance(source, Requested), source.NAME
-    return source.requests(query, datetime.datetime.now(datetime.UTC).strftime(RUN_ID_FORMAT))
+    """The requests that are known before the first is sent; an archive is downloaded, not asked for by pages."""
+    if isinstance(source, Listing):
+        return [source.first_request(query)]
+    if isinstance(source, Requested):
+        return source.requests(query, datetime.datetime.now(datetime.UTC).strftime(RUN_ID_FORMAT))
+    return []
 
 
 def _known(own: settings.Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import parquet, postgres, run_ledger
+from luigi_tasks.gateways import canonical_export, parquet, postgres, run_ledger
 from luigi_tasks.gateways.objects import ObjectStore, open_store
+from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived, Entity, Listing, collected_entities
 from luigi_tasks.steps import access, archive, clean, crawl, fetch, load
@@ -114,6 +116,12 @@ def _sales(world: World, first: str, second: str) -> None:
         (first,),
         (second,),
     ]
+
+
+def digests(settings: Settings, source: str) -> dict[str, str]:
+    """The canonical digests of a source's tables."""
+    with closing(postgres.connect(settings)) as connection, connection:
+        return canonical_export.digests(connection, source)
 
 
 def clean_rows(world: World, key: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways import canonical_export, pipeline_lock, postgres
+from luigi_tasks.gateways import pipeline_lock, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities
@@ -21,7 +21,7 @@ from luigi_tasks.steps import rebuild, redrive, replay
 from tests.conftest import REPOSITORY, Warehouse
 from tests.integration.core_fixtures import Interrupted, KilledAfter
 from tests.integration.replay_fixtures import another_database
-from tests.integration.source_cases import CASES, World, started
+from tests.integration.source_cases import CASES, World, digests, started
 
 EMPTY = hashlib.sha256().hexdigest()
 
@@ -39,11 +39,6 @@ every_replay = pytest.mark.parametrize(
 def world(request: pytest.FixtureRequest, warehouse: Warehouse) -> Iterator[World]:
     with started(request.param) as twin:
         yield World(request.param, twin, warehouse)
-
-
-def digests(settings: Settings, source: str) -> dict[str, str]:
-    with closing(postgres.connect(settings)) as connection, connection:
-        return canonical_export.digests(connection, source)
 
 
 def test_every_source_has_its_case() -> None:

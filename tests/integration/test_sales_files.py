@@ -32,9 +32,9 @@ def twin() -> Iterator[Twin]:
         yield running
 
 
-def fetched(own: Settings, address: str) -> tuple[Run, dict[str, object]]:
+def fetched(own: Settings, address: str, minute: datetime.datetime = MINUTE) -> tuple[Run, dict[str, object]]:
     """A run of this file, up to Fetch."""
-    run = Run.at(access.query(own, "sales", address), MINUTE)
+    run = Run.at(access.query(own, "sales", address), minute)
     with postgres.transaction(own) as cursor:
         run_ledger.open_run(cursor, run, run_ledger.Circumstances("test", "0" * 64, access.address(own, run.query)))
     return run, fetch.fetch_requests(own, run, open_store(own), Silent())
@@ -96,3 +96,25 @@ def test_what_is_missing_too_large_or_no_such_file_is_said_at_once(warehouse: Wa
     with pytest.raises(SourceError, match="lacks the columns"):
         fetched(own, str(tmp_path / "page.csv"))
     assert warehouse.rows("select count(*) from ops.pages") == [(0,)]
+
+
+def test_a_file_that_is_suddenly_smaller_is_refused_and_kept_as_evidence(warehouse: Warehouse, tmp_path: Path) -> None:
+    own, file, later = warehouse.settings(), tmp_path / FILE, MINUTE + datetime.timedelta(days=1)
+    file.write_bytes(BODY)
+    run, _ = fetched(own, str(file))
+    load.load(own, run.key, "sales", "lines", open_store(own), Silent())
+    lines = BODY.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[: 1 + LINES * 9 // 10]))
+    with pytest.raises(SourceError) as refused:
+        fetched(own, str(file), later)
+    words = str(refused.value)
+    assert f"it has {LINES * 9 // 10} records, that of 2026-11-21T07:00 had {LINES}" in words
+    assert "If it is whole, run the same command with SALES_MIN_SHARE=0 before it." in words
+    assert warehouse.rows("select count(*) from ops.pages") == [(1,)], "replay does not know it"
+    assert len([head for head in open_store(own).list("raw/sales/") if ".refused-" in head.key]) == 1
+    earlier, _ = fetched(own, str(file), MINUTE - datetime.timedelta(days=1))
+    assert warehouse.rows("select run_key from ops.pages order by page_id desc limit 1") == [(earlier.key,)]
+    _, taken = fetched(own.model_copy(update={"sales_min_share": 0}), str(file), later)
+    assert taken["records"] == LINES * 9 // 10
+    file.write_bytes(b"".join(lines[: 2 + LINES * 9 // 10]))
+    assert fetched(own, str(file), later + datetime.timedelta(days=1))[1]["records"] == 1 + LINES * 9 // 10

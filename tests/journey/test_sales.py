@@ -46,3 +46,10 @@ def test_three_files(pipeline: Pipeline, tmp_path: Path) -> None:
         assert pipeline.count(name, "is_current") == pipeline.count(name, "version_number = 1")
         assert pipeline.count(name, "version_number = 2") == changed
         assert pipeline.count(name, "is_deleted and is_current") == 1
+
+    file.write_bytes(b"".join(extract(1).splitlines(keepends=True)[: LINES // 2]))
+    cut_short = pipeline.collect("2026-11-21T07:03", *words)
+    assert cut_short.returncode == 30
+    assert "run the same command with SALES_MIN_SHARE=0 before it" in cut_short.stdout + cut_short.stderr
+    assert [pipeline.count(name, "is_deleted and is_current") for name in DIMENSIONS] == [1, 1]
+    assert pipeline.audit("2026-11-21T07:03")["state"] == "failed"

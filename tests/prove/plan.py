@@ -40,8 +40,8 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "migrate": ("migrate", "blank", FOLDER),
     "postgres": ("postgres", "blank", FOLDER),
 }
-# Of Kaggle's steps, and of erasing a person: their own kill tests do that.
-ELSEWHERE = ("archive.", "erase.")
+# Of the other sources' steps, and of erasing a person: their own kill tests do that.
+ELSEWHERE = ("archive.", "clean.", "erase.")
 PLACED = frozenset(point for point in POINTS if not point.startswith(ELSEWHERE))
 # Points that every picture passes: any of the first few turns is as good. All others: the first.
 BY_PICTURE = ("claim", "download", "verify", "intent", "put", "register")

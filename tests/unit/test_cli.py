@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from luigi_tasks.__main__ import VERBS
+from luigi_tasks.sources import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("luigi", "boto3", "botocore", "dbt", "PIL", "requests", "psycopg2", "pandas")
@@ -101,6 +102,26 @@ def test_the_plan_says_what_would_be_asked_and_writes_nothing(tmp_path: Path) ->
     assert words[0] == "ask https://wallhaven.cc/api/v1/search"
     assert {"page=1", "purity=110", "q=murloc"} <= set(words)
     assert "known nothing yet: every page is read, every picture is downloaded" in words
+    assert list(tmp_path.iterdir()) == []
+
+
+ASKED_OF = {
+    "wallhaven": "ask https://wallhaven.cc/api/v1/search",
+    "jsonplaceholder": "ask https://jsonplaceholder.typicode.com/posts",
+    "randomuser": "ask https://randomuser.me/api/1.4/",
+    "kaggle": "ask the archive of paramaggarwal/fashion-product-images-small from https://www.kaggle.com/api/v1",
+    "sales": "ask /data/2026/sales.csv",
+}
+
+
+@pytest.mark.parametrize("source", sorted(CATALOGUE))
+def test_every_source_has_a_plan(tmp_path: Path, source: str) -> None:
+    done = verb(tmp_path, "plan", "--source", source, SALES_FILE="/data/2026/sales.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    words = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert [line for line in words if line.startswith(ASKED_OF[source])] != []
+    assert [line for line in words if line.startswith("budget ")] != []
+    assert [line for line in words if line.startswith("store ")] != []
     assert list(tmp_path.iterdir()) == []
 
 

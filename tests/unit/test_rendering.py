@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import pytest
 from PIL import Image, ImageCms
@@ -10,6 +12,8 @@ from PIL import Image, ImageCms
 from luigi_tasks.domain.derivatives import Fit, Recipe, Rendering
 from luigi_tasks.steps import orders
 from luigi_tasks.steps.rendering import NotAPicture, library, render
+from tests import profiles
+from tests.hostile.images.pngs import header, png
 from tests.pictures import encoded, picture
 
 THUMBNAIL = Rendering((32, 32), Fit.INSIDE, "RGBA", "webp", 80)
@@ -90,6 +94,42 @@ def test_a_profile_is_converted_and_left_out() -> None:
         red_now, _, blue_now = image.getpixel((2, 9))
         assert blue_now > red_now, form
         assert "icc_profile" not in image.info
+
+
+LIGHTER = 188
+"""What 128 of linear grey is in sRGB: 255 × (1.055 × (128 / 255) ** (1 / 2.4) - 0.055)."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "shown"),
+    [
+        ("L", 128, (LIGHTER,) * 3),
+        ("LA", (128, 77), (LIGHTER, LIGHTER, LIGHTER, 77)),
+        ("I;16", 0x8080, (LIGHTER,) * 3),
+    ],
+)
+def test_a_grey_profile_is_converted(mode: str, value: int, shown: tuple[int, ...]) -> None:
+    body = encoded(Image.new(mode, (40, 20), value), "PNG", icc_profile=profiles.grey(1.0))
+    assert opened(body).mode == mode
+    image = opened(render(body, Rendering((40, 40), Fit.INSIDE, "RGBA", "png", 90)))
+    assert near(image.getpixel((3, 3)), shown, 2)
+    assert "icc_profile" not in image.info
+
+
+def test_sixteen_bits_of_colour_are_eight() -> None:
+    row = b"\0" + struct.pack(">3H", 0xC81E, 0x1E28, 0x28C8) * 40
+    deep = png(head=header(40, 20, 16, 2), pixels=zlib.compress(row * 20))
+    image = opened(render(deep, Rendering((40, 40), Fit.INSIDE, "RGB", "png", 90)))
+    assert near(image.getpixel((3, 3)), (0xC8, 0x1E, 0x28), 1)
+
+
+def test_a_profile_of_inks_is_converted() -> None:
+    """Cyan ink that looks red: an sRGB viewer without the profile would show it as cyan."""
+    red = (135, 208, 195)
+    body = encoded(Image.new("CMYK", (40, 20), (255, 0, 0, 0)), "JPEG", quality=95, icc_profile=profiles.inks(red))
+    assert opened(body).mode == "CMYK"
+    found = opened(render(body, Rendering((40, 40), Fit.INSIDE, "RGB", "png", 90))).getpixel((3, 3))
+    assert found[0] > 80 + max(found[1:])
 
 
 def test_a_broken_profile_is_as_none() -> None:

@@ -5,6 +5,7 @@
         unique_key='id',
         indexes=[{'columns': ['id'], 'unique': true}],
         pre_hook="{{ apply_batches(after=['int_jsonplaceholder__versions']) }}",
+        post_hook="{{ tell_what_is_listed('albums') }}",
     )
 }}
 
@@ -19,7 +20,8 @@ final as (
         record_id::bigint as id,
         {{ json_integer('payload', 'userId') }} as user_id,
         payload ->> 'title' as title,
-        {{ provenance_columns() }}
+        {{ provenance_columns() }},
+        true as is_listed
     from standing
 )
 

@@ -5,6 +5,7 @@
         unique_key='id',
         indexes=[{'columns': ['id'], 'unique': true}],
         pre_hook="{{ apply_batches(after=['int_jsonplaceholder__versions']) }}",
+        post_hook="{{ tell_what_is_listed('comments') }}",
     )
 }}
 
@@ -21,7 +22,8 @@ final as (
         payload ->> 'name' as name,
         lower(payload ->> 'email') as email,
         payload ->> 'body' as body,
-        {{ provenance_columns() }}
+        {{ provenance_columns() }},
+        true as is_listed
     from standing
 )
 

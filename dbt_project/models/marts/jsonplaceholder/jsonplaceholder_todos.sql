@@ -5,6 +5,7 @@
         unique_key='id',
         indexes=[{'columns': ['id'], 'unique': true}],
         pre_hook="{{ apply_batches(after=['int_jsonplaceholder__versions']) }}",
+        post_hook="{{ tell_what_is_listed('todos') }}",
     )
 }}
 
@@ -20,7 +21,8 @@ final as (
         {{ json_integer('payload', 'userId') }} as user_id,
         payload ->> 'title' as title,
         (payload ->> 'completed')::boolean as is_completed,
-        {{ provenance_columns() }}
+        {{ provenance_columns() }},
+        true as is_listed
     from standing
 )
 

@@ -5,6 +5,7 @@
         unique_key='id',
         indexes=[{'columns': ['id'], 'unique': true}],
         pre_hook="{{ apply_batches(after=['int_jsonplaceholder__versions']) }}",
+        post_hook="{{ tell_what_is_listed('users') }}",
     )
 }}
 
@@ -31,7 +32,8 @@ final as (
         payload -> 'company' ->> 'name' as company_name,
         payload -> 'company' ->> 'catchPhrase' as company_catch_phrase,
         payload -> 'company' ->> 'bs' as company_bs,
-        {{ provenance_columns() }}
+        {{ provenance_columns() }},
+        true as is_listed
     from standing
 )
 
