@@ -25,6 +25,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, seconds_to_pause
 from luigi_tasks.sources.contract import Filed, Listing, Page, Request, Requested
 from luigi_tasks.steps.access import access
+from luigi_tasks.steps.counting import counted
 from luigi_tasks.steps.privacy import at_rest
 
 # So many details in a row without an answer: the source is down, not the wallpapers.
@@ -129,6 +130,10 @@ class Fetcher:
         self.used = self.budget.take(self.progress)
         crash_point("fetch.budget.after")
         self.requests += 1
+        with counted(self.connection, self.run.key):
+            return self._keep(request, self._get(request))
+
+    def _get(self, request: Request) -> Response:
         try:
             crash_point("fetch.request.before")
             response = self.api.get(request.path, request.params)
@@ -136,7 +141,7 @@ class Fetcher:
         except SourceUnreachable as problem:
             problem.mend = problem.mend or self._unreachable
             raise Retry(problem) from None
-        return self._keep(request, response)
+        return response
 
     @property
     def _unreachable(self) -> str:
