@@ -7,3 +7,6 @@ create table ops.requests (
     requests integer not null,
     primary key (run_key, outcome)
 );
+
+-- The overview shows the last runs of each source, however many another one had since.
+create index runs_started_by_source on ops.runs (source, started_at desc);
