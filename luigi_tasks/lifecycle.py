@@ -96,6 +96,7 @@ def _begin(settings: Settings, source: str) -> Session:
     except AlreadyRunning as problem:
         print(problem, file=sys.stderr)
         raise PidLockAlreadyTakenExit from None
+    _tell(settings, source, (metrics.begin,))
     last = (metrics.tell, overview.tell, notify.notify)
     atexit.register(_end, settings, begun, os.getpid(), (run_report.write,), summary.say, last)
     signal.signal(signal.SIGTERM, _interrupt)

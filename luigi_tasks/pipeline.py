@@ -35,6 +35,7 @@ import luigi
 
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.lifecycle import hold
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
@@ -285,7 +286,10 @@ class Collect(RunTask):
         from luigi_tasks.steps import session
 
         session.open_warehouse(own_settings())
-        return [minute for minute in minutes if cls(run_id=minute).output().exists()]
+        keys = {minute: cls(run_id=minute).collected_run.key for minute in minutes}
+        with postgres.transaction(own_settings()) as cursor:
+            complete = run_ledger.complete_runs(cursor, list(keys.values()))
+        return [minute for minute, key in keys.items() if key in complete]
 
     def run(self) -> None:
         """Nothing is left to do: the graph did it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ class SchedulerMetrics(MetricsCollector):
         http_handler.set_header("Content-Type", CONTENT_TYPE_LATEST)
 
     def handle_task_started(self, task: Any) -> None:
-        """A worker has picked it up."""
-        self._count("started", task)
+        """A worker has picked it up. That none of its kind has failed is told too: the first failure is seen then."""
+        self._count("started", task, told=("failed", "disabled"))
 
     def handle_task_done(self, task: Any) -> None:
         """It is complete; it may have been so before anybody picked it up."""
@@ -60,10 +61,12 @@ class SchedulerMetrics(MetricsCollector):
         """It failed too often."""
         self._count("disabled", task)
 
-    def _count(self, event: str, task: Any, *, timed: bool = False) -> None:
+    def _count(self, event: str, task: Any, *, timed: bool = False, told: Sequence[str] = ()) -> None:
         if task.family.startswith(NOT_TASKS):
             return
         labels = (task.family, str(task.params.get("source", "")))
         self._counters[event].labels(*labels).inc()
+        for other in told:
+            self._counters[other].labels(*labels)
         if timed and task.time_running is not None:
             self._seconds.labels(*labels).observe(max(0.0, (task.updated or time.time()) - task.time_running))

@@ -158,9 +158,12 @@ class Settings(SourceSettings):
         None, description="metrics for Prometheus after each run; unset: DRAENEI_HOME/metrics/draenei.prom"
     )
     pushgateway_url: str | None = Field(None, description="a Prometheus Pushgateway that gets them too")
-    reports_kept: int = Field(200, ge=1, description="reports of runs that are kept, and runs in the overview")
+    reports_kept: int = Field(200, ge=1, description="reports kept of each source, and its runs in the overview")
     reports_url: str | None = Field(
         None, description="where DRAENEI_HOME/reports is served, for links to it; unset: the files themselves"
+    )
+    gallery_url: str | None = Field(
+        None, description="where DRAENEI_HOME/gallery is served, for links to it; unset: the files themselves"
     )
     scheduler_page: str = Field(
         "http://127.0.0.1:8082/static/visualiser/index.html", description="what reports link to as the scheduler's page"
@@ -239,7 +242,7 @@ class Settings(SourceSettings):
             raise ValueError("must be one word of plain characters")
         return SecretStr(key) if key else None
 
-    @field_validator("reports_url", "scheduler_page")
+    @field_validator("reports_url", "gallery_url", "scheduler_page")
     @classmethod
     def _page(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://", "file:///")):

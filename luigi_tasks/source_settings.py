@@ -88,4 +88,16 @@ class SalesSettings(BaseSettings):
 
 
 class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings, SalesSettings):
-    """The settings of every source but Wallhaven, whose stand in `settings.Settings`."""
+    """The settings of every source but Wallhaven, whose stand in `settings.Settings`; and what is said of them all."""
+
+    expected_minutes: Annotated[dict[str, int] | None, NoDecode] = Field(
+        None, description="source=minutes, comma list: runs on another schedule than deploy/crontab's; 0 = on none"
+    )
+
+    @field_validator("expected_minutes", mode="before")
+    @classmethod
+    def _by_source(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): int(minutes) for name, _, minutes in pairs}

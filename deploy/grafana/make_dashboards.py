@@ -18,8 +18,8 @@ PIPELINE: list[Panel] = [
     ("Since the last success", "stat", "s", [("{{source}}", "time() - draenei_last_success_timestamp_seconds")]),
     ("Last run", "stat", "none", [("{{source}} failed", "draenei_last_run_failed")]),
     ("Pictures due", "stat", "none", [("{{source}}", "draenei_pending_uploads")]),
-    ("Records in quarantine", "stat", "none", [("{{source}}", "draenei_quarantine_open or vector(0)")]),
-    ("Damaged objects", "stat", "none", [("{{source}}", "draenei_damaged_objects")]),
+    ("Records in quarantine", "stat", "none", [("{{source}}", "draenei_quarantine_open")]),
+    ("Damaged objects", "stat", "none", [("{{source}}", "draenei_damaged_objects or draenei_lost_pictures")]),
     (
         "Runs by end",
         "timeseries",
@@ -38,10 +38,10 @@ PIPELINE: list[Panel] = [
         ],
     ),
     (
-        "Responses by status",
+        "Requests by what they came to",
         "timeseries",
         "none",
-        [("{{source}} {{status}}", "sum by (source, status) (increase(draenei_pages_total[1h]))")],
+        [("{{source}} {{outcome}}", "sum by (source, outcome) (increase(draenei_requests_total[1h]))")],
     ),
     (
         "Request budget in use",
@@ -72,6 +72,12 @@ PIPELINE: list[Panel] = [
         "timeseries",
         "none",
         [("{{source}}", "draenei_pending_uploads"), ("details", "draenei_pending_details")],
+    ),
+    (
+        "Minutes missing",
+        "timeseries",
+        "none",
+        [("{{source}}", "draenei_missing_minutes")],
     ),
     (
         "dbt nodes",

@@ -5,6 +5,7 @@ PipelineError
 ├── WarehouseError         Postgres cannot be reached, or refuses
 ├── SourceError            the source answered something that is no answer
 │   ├── SourceUnreachable  no answer at all: refused, timed out, reset
+│   ├── SourceFailed       5xx or 408: the source itself is ill
 │   ├── SourceRefused      401 or 403: the source will not serve us
 │   └── SourceThrottled    429 until the patience set was used up
 ├── StoreError             the object store cannot be reached, or refuses
@@ -45,19 +46,36 @@ class WarehouseError(PipelineError):
 
 
 class SourceError(PipelineError):
-    """The source answered something that is no answer: a broken body, HTML where JSON was due, a 5xx."""
+    """The source answered something that is no answer: a broken body, HTML where JSON was due.
+
+    outcome: what the request counts as.
+    """
+
+    outcome = "unusable"
 
 
 class SourceUnreachable(SourceError):
     """No answer from the source: refused, timed out, reset, cut short."""
 
+    outcome = "unreachable"
+
+
+class SourceFailed(SourceError):
+    """5xx or 408: the source itself is ill."""
+
+    outcome = "failed"
+
 
 class SourceRefused(SourceError):
     """401 or 403: the source will not serve us."""
 
+    outcome = "refused"
+
 
 class SourceThrottled(SourceError):
     """429 until the patience that is set was used up."""
+
+    outcome = "throttled"
 
 
 class StoreError(PipelineError):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # A series is its metric's name and its labels: ('draenei_pages_total', {'source': 'wallhaven', 'status': '200'}).
 Series = tuple[str, Mapping[str, str]]
+FILLED_MINUTES = 720  # how far back deploy/crontab fills what a source with a run a minute has missed
 SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14400, float("inf"))
 
 CONTRIBUTION = """
@@ -21,6 +22,9 @@ steps as (select s.step, extract(epoch from s.finished_at - s.started_at)::doubl
 said (name, labels, value) as (
     select 'draenei_pages_total', jsonb_build_object('entity', entity, 'status', status::text), count(*)
     from pages group by entity, status
+    union all
+    select 'draenei_requests_total', jsonb_build_object('outcome', outcome), requests
+    from ops.requests where run_key = %(run)s
     union all
     select 'draenei_records_total', jsonb_build_object('entity', l.entity, 'result', counted.result), sum(counted.n)
     from pages p join ops.loads l using (page_id), lateral (values
@@ -48,10 +52,46 @@ said (name, labels, value) as (
 select said.name, said.labels || jsonb_build_object('source', run.source), said.value::double precision from said, run
 """
 
+# Of sources with a run a minute: minutes before the one in which the last run ended that no run has. Those that are too
+# old for the crontab's line to fill, or older than the first run, are not missing.
+MISSING_MINUTES = """
+with until as (
+    select s.source, date_trunc('minute', last.finished_at at time zone 'UTC') as minute
+    from unnest(%(minutely)s) as s (source),
+        lateral (
+            select finished_at from ops.runs r
+            where r.source = s.source and finished_at is not null order by finished_at desc limit 1
+        ) as last
+),
+spans as (
+    select source, minute, minute - make_interval(mins => %(filled)s) as oldest from until
+),
+collected as (
+    select distinct s.source, r.run_id::timestamp as minute
+    from spans s join ops.runs r on r.source = s.source
+        and r.started_at >= s.oldest at time zone 'UTC' and r.state in ('succeeded', 'replayed')
+),
+first as (
+    select s.source, s.minute, case
+        when exists (
+            select from ops.runs r where r.source = s.source and r.finished_at < s.oldest at time zone 'UTC'
+        ) then s.oldest
+        else greatest(s.oldest, (select min(c.minute) from collected c where c.source = s.source))
+    end as minute_one
+    from spans s
+)
+select f.source, (
+    select count(*)
+    from generate_series(f.minute_one, f.minute - interval '1 minute', interval '1 minute') as m (minute)
+    where not exists (select from collected c where c.source = f.source and c.minute = m.minute)
+) from first f
+"""
+
 GAUGES = {
     "draenei_last_success_timestamp_seconds": (
-        "select s.source, extract(epoch from max(r.finished_at)) from unnest(%(sources)s) as s (source)"
-        " join ops.runs r on r.source = s.source and r.state = 'succeeded' group by 1"
+        "select s.source, extract(epoch from last.finished_at) from unnest(%(sources)s) as s (source), lateral"
+        " (select finished_at from ops.runs r where r.source = s.source and state = 'succeeded'"
+        "  and finished_at is not null order by finished_at desc limit 1) as last"
     ),
     "draenei_last_run_timestamp_seconds": (
         "select s.source, extract(epoch from last.finished_at) from unnest(%(sources)s) as s (source), lateral"
@@ -63,14 +103,18 @@ GAUGES = {
         " (select state from ops.runs r where r.source = s.source and finished_at is not null"
         "  order by finished_at desc limit 1) as last"
     ),
-    "draenei_damaged_objects": (
+    "draenei_lost_pictures": (
         "select 'wallhaven', count(*) from ops.uploads u where lost_at is not null"
         " and not exists (select from ops.uploads n"
         "  where n.wallhaven_id = u.wallhaven_id and n.outcome = 'stored' and n.lost_at is null)"
         " and not exists (select from ops.tombstones t"
         "  where t.lifted_at is null and (t.wallhaven_id = u.wallhaven_id or t.sha256 = u.sha256))"
     ),
-    "draenei_quarantine_open": "select source, count(*) from ops.quarantine where state = 'open' group by 1",
+    "draenei_missing_minutes": MISSING_MINUTES,
+    "draenei_quarantine_open": (
+        "select s.source, (select count(*) from ops.quarantine q where q.source = s.source and q.state = 'open')"
+        " from unnest(%(sources)s) as s (source)"
+    ),
     "draenei_requests_in_last_minute": (
         "select source, (select count(*) from unnest(grants) as g where g > clock_timestamp() - interval '1 minute')"
         " from ops.request_budget"
@@ -106,11 +150,12 @@ def totals(cursor: Cursor) -> list[tuple[str, dict[str, str], float]]:
     return [(*json.loads(series), value) for series, value in cursor.fetchall()]
 
 
-def gauges(cursor: Cursor, sources: list[str]) -> list[tuple[str, dict[str, str], float]]:
-    """How things stand now, by source."""
+def gauges(cursor: Cursor, sources: list[str], minutely: list[str]) -> list[tuple[str, dict[str, str], float]]:
+    """How things stand now, by source; minutely: those that have a run a minute."""
+    given = {"sources": sources, "minutely": minutely, "filled": FILLED_MINUTES}
     found = []
     for name, sql in GAUGES.items():
-        cursor.execute(sql, {"sources": sources})
+        cursor.execute(sql, given)
         found += [(name, {"source": source}, float(value)) for source, value in cursor.fetchall()]
     return found
 

@@ -17,6 +17,7 @@ Sample = tuple[str, Mapping[str, str], float]
 PUSH_SECONDS = 10
 HELP = {
     "draenei_pages": "responses kept in the raw zone, by status",
+    "draenei_requests": "requests to the source, by what they came to, those that never became a page too",
     "draenei_records": "records of loaded pages, by what became of them",
     "draenei_uploads": "attempts at pictures, by outcome",
     "draenei_stored_bytes": "bytes of pictures stored",
@@ -27,7 +28,11 @@ HELP = {
     "draenei_last_success_timestamp_seconds": "when the last run that succeeded was done",
     "draenei_last_run_timestamp_seconds": "when the last run ended, however it did",
     "draenei_last_run_failed": "1 when the last run did not succeed",
-    "draenei_damaged_objects": "pictures whose object is lost and not stored again",
+    "draenei_damaged_objects": "damage that the latest fsck of each part found and did not mend",
+    "draenei_last_audit_timestamp_seconds": "when the last fsck ended",
+    "draenei_lost_pictures": "pictures whose object was lost and that are not stored again yet",
+    "draenei_missing_minutes": "minutes that a run a minute should have and no run has",
+    "draenei_expected_interval_seconds": "how often the source is collected when all is well",
     "draenei_quarantine_open": "records in quarantine",
     "draenei_requests_in_last_minute": "requests granted out of the budget in the 60 s before",
     "draenei_request_budget": "requests that any 60 s may have",

@@ -121,20 +121,26 @@ PARTS = {
 }
 SINGLES = {"requests": PEAK, "pictures": PICTURES, "freshness": FRESHNESS}
 
-LAST = """
-select r.run_key, r.run_id, r.source, r.query, r.state, r.error, r.started_at, r.finished_at,
-       extract(epoch from r.finished_at - r.started_at)::double precision as duration_seconds, w.figures
-from (select * from ops.runs order by started_at desc limit %(limit)s) as r
+# Of each source its own last runs: one with a run a minute does not push the others out.
+LAST_RUNS = """
+from unnest(%(sources)s::text[]) as s (source),
+    lateral (select * from ops.runs o where o.source = s.source order by o.started_at desc limit %(limit)s) as r
 left join ops.run_reports w on w.run_key = r.run_key
-order by r.started_at desc, r.run_key
 """
 
-UNTOLD = """
-select r.run_key from (select * from ops.runs order by started_at desc limit %(limit)s) as r
-left join ops.run_reports w on w.run_key = r.run_key
+LAST = f"""
+select r.run_key, r.run_id, r.source, r.query, r.state, r.error, r.started_at, r.finished_at,
+       extract(epoch from r.finished_at - r.started_at)::double precision as duration_seconds, w.figures
+{LAST_RUNS}
+order by r.started_at desc, r.run_key
+"""  # noqa: S608 - constants
+
+UNTOLD = f"""
+select r.run_key
+{LAST_RUNS}
 where r.state <> 'running' and (w.run_key is null or (w.state, w.finished_at) is distinct from (r.state, r.finished_at))
 order by r.started_at desc limit %(most)s
-"""
+"""  # noqa: S608 - constants
 
 TOTALS = """
 select series, value from ops.metric_totals where series ~ '^."draenei_(records|uploads|stored_bytes)_total"'
@@ -167,14 +173,15 @@ def kept(cursor: Cursor, run_key: str) -> dict[str, Any]:
     return dict(found[0]["figures"]) if found else {}
 
 
-def last_runs(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
-    """The latest runs, newest first, each with the figures that were kept, None when none were."""
-    return rows(cursor, LAST, {"limit": limit})
+def last_runs(cursor: Cursor, sources: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """The latest runs of each source, newest first, each with the figures that were kept, None when none were."""
+    return rows(cursor, LAST, {"sources": list(sources), "limit": limit})
 
 
-def untold(cursor: Cursor, limit: int, most: int) -> list[str]:
+def untold(cursor: Cursor, sources: Sequence[str], limit: int, most: int) -> list[str]:
     """Of the latest runs the keys of those that ended since their report was written, or without one."""
-    return [row["run_key"] for row in rows(cursor, UNTOLD, {"limit": limit, "most": most})]
+    given = {"sources": list(sources), "limit": limit, "most": most}
+    return [row["run_key"] for row in rows(cursor, UNTOLD, given)]
 
 
 def totals(cursor: Cursor) -> dict[str, dict[str, float]]:

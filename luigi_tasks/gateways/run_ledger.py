@@ -88,6 +88,12 @@ def step_result(cursor: Cursor, run_key: str, step: str) -> dict[str, Any] | Non
     return row[0] if row else None
 
 
+def complete_runs(cursor: Cursor, run_keys: Sequence[str]) -> set[str]:
+    """Of some runs those that are complete: their report is."""
+    cursor.execute("select run_key from ops.steps where run_key = any(%s) and step = 'Report'", (list(run_keys),))
+    return {row[0] for row in cursor.fetchall()}
+
+
 def complete_step(
     cursor: Cursor, run_key: str, step: str, started_at: datetime.datetime, result: Mapping[str, object]
 ) -> None:

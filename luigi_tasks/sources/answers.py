@@ -6,7 +6,7 @@ import email.utils
 import math
 from collections.abc import Mapping
 
-from luigi_tasks.domain.errors import SourceError, SourceRefused, SourceThrottled
+from luigi_tasks.domain.errors import SourceError, SourceFailed, SourceRefused, SourceThrottled
 from luigi_tasks.sources.contract import Source
 
 LATER = "Run the same command later."
@@ -42,7 +42,7 @@ def judge(source: Source, entity: str, status: int, headers: Mapping[str, str], 
         raise SourceRefused(f"{status}: the source refuses us ({content_type})", where=where, mend=_check(source))
     if status >= 500 or status == 408:
         seconds = retry_after(headers) if "retry-after" in headers else None
-        raise Retry(SourceError(f"{status} from the source", where=where, mend=LATER), seconds)
+        raise Retry(SourceFailed(f"{status} from the source", where=where, mend=LATER), seconds)
     raise SourceError(f"{status}, which is no answer to this request", where=where)
 
 

@@ -1,7 +1,7 @@
 """What a source module offers. Pure: no I/O, no clock, no settings; the same input gives the same output.
 
-A source is a module with NAME, ENTITIES, CREDENTIAL_HEADER and the functions of `Source`; its docstring is its card.
-What it offers beside them decides which steps its runs have:
+A source is a module with NAME, ENTITIES, CREDENTIAL_HEADER, EVERY_MINUTES and the functions of `Source`; its docstring
+is its card. What it offers beside them decides which steps its runs have:
 
 Personal    its records are about people: secrets are redacted before a response is kept, and one may be erased
 Requested   it knows every request of a run beforehand:  Fetch → Load (and Clean) → Model → Report
@@ -77,11 +77,13 @@ class Source(Protocol):
     """What each module in the catalogue satisfies.
 
     CREDENTIAL_HEADER: the request header that carries the setting {NAME}_API_KEY, '' when the source takes none.
+    EVERY_MINUTES: how often deploy/crontab collects it; alerts expect that, unless EXPECTED_MINUTES says otherwise.
     """
 
     NAME: str
     ENTITIES: Mapping[str, Entity]
     CREDENTIAL_HEADER: str
+    EVERY_MINUTES: int
 
     def query(self, text: str, filters: Mapping[str, str | None]) -> Query:
         """The query for a text and filters. Raises SettingsError for what the source would silently ignore."""

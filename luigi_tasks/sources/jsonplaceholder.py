@@ -25,6 +25,7 @@ ENTITIES: Mapping[str, Entity] = {
     name: Entity(f"raw.jsonplaceholder_{name}", f"jsonplaceholder_{name}.json", clean=True) for name in RESOURCES
 }
 CREDENTIAL_HEADER = ""
+EVERY_MINUTES = 30
 LARGEST_ID = 2**63 - 1
 
 

@@ -23,6 +23,7 @@ from luigi_tasks.sources.contract import Entity, Page
 
 NAME = "kaggle"
 CREDENTIAL_HEADER = ""
+EVERY_MINUTES = 7 * 24 * 60
 CSV = ("text/csv",)
 ENTITIES: Mapping[str, Entity] = {
     "styles": Entity("raw.kaggle_styles", "kaggle_styles.json", media=CSV, clean=True),

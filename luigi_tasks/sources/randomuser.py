@@ -27,6 +27,7 @@ VERSION = "1.4"
 MOST_RESULTS = 5000
 ENTITIES: Mapping[str, Entity] = {"users": Entity("raw.randomuser_users", "randomuser_users.json")}
 CREDENTIAL_HEADER = ""
+EVERY_MINUTES = 1
 SECRET_FIELDS = ("password", "salt", "md5", "sha1", "sha256")
 REDACTED = "[redacted]"
 # Works on the bytes, so that whatever is kept of an answer that broke off is redacted too, and all else stays as it is.

@@ -27,6 +27,7 @@ NAME = "sales"
 MEDIA = ("/csv", "/plain", "/octet-stream", "/vnd.ms-excel")
 ENTITIES: Mapping[str, Entity] = {"lines": Entity("raw.sales_lines", "sales_lines.json", media=MEDIA)}
 CREDENTIAL_HEADER = ""
+EVERY_MINUTES = 24 * 60
 
 REQUIRED = (
     *("ORDERDATE", "ORDERNUMBER", "ORDERLINENUMBER", "PRODUCTCODE", "PRODUCTLINE", "MSRP", "CUSTOMERNAME"),

@@ -28,6 +28,7 @@ ENTITIES: Mapping[str, Entity] = {
     "wallpaper": Entity("raw.wallhaven_wallpaper", "wallhaven_wallpaper.json", frozenset({200, 401, 404})),
 }
 CREDENTIAL_HEADER = "X-API-Key"
+EVERY_MINUTES = 30
 LISTED, DETAILED = "search", "wallpaper"
 ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 

@@ -39,6 +39,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived
 from luigi_tasks.steps import clean
 from luigi_tasks.steps.access import access
+from luigi_tasks.steps.counting import counted
 from luigi_tasks.steps.decoding import sniff
 
 FILES_AT_ONCE = 100
@@ -181,7 +182,8 @@ def _downloaded(settings: Settings, run: Run, progress: Progress) -> Path:
 
     def attempt() -> Path:
         RequestBudget(connection, run.query.source, per_minute).take(progress)
-        return Download(settings, run.query.text, settings.draenei_home / "archives", progress).attempt()
+        with counted(connection, run.key):
+            return Download(settings, run.query.text, settings.draenei_home / "archives", progress).attempt()
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(SourceUnreachable),

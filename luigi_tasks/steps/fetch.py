@@ -26,6 +26,7 @@ from luigi_tasks.sources.answers import LATER, Retry, judge, retry_after, second
 from luigi_tasks.sources.contract import Filed, Listing, Page, Request, Requested
 from luigi_tasks.steps import shrinkage
 from luigi_tasks.steps.access import access, open_api
+from luigi_tasks.steps.counting import counted
 from luigi_tasks.steps.privacy import at_rest
 
 # So many details in a row without an answer: the source is down, not the wallpapers.
@@ -122,6 +123,10 @@ class Fetcher:
     def _ask(self, request: Request) -> bytes:
         self.used = self.budget.take(self.progress)
         self.requests += 1
+        with counted(self.connection, self.run.key):
+            return self._keep(request, self._get(request))
+
+    def _get(self, request: Request) -> Response:
         try:
             crash_point("fetch.request.before")
             response = self.api.get(request.path, request.params)
@@ -129,7 +134,7 @@ class Fetcher:
         except SourceUnreachable as problem:
             problem.mend = problem.mend or self._unreachable
             raise Retry(problem) from None
-        return self._keep(request, response)
+        return response
 
     @property
     def _unreachable(self) -> str:

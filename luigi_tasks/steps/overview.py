@@ -1,4 +1,4 @@
-"""The overview: one HTML file over the last runs, by source: history, growth, backlog. Old reports are swept here."""
+"""The overview: one HTML file over the last runs of each source: history, growth, backlog. It sweeps old reports."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def write(settings: Settings, most: int | None = None) -> Path:
     """
     limit = settings.reports_kept
     with postgres.transaction(settings) as cursor:
-        untold = report_ledger.untold(cursor, limit, limit if most is None else most)
+        untold = report_ledger.untold(cursor, list(CATALOGUE), limit, limit if most is None else most)
     for run_key in untold:
         run_report.write(settings, run_key)
     with postgres.transaction(settings) as cursor:
-        runs = report_ledger.last_runs(cursor, limit)
+        runs = report_ledger.last_runs(cursor, list(CATALOGUE), limit)
         totals = report_ledger.totals(cursor)
     _sweep(settings)
     destination = reports.folder(settings) / "index.html"
@@ -45,7 +45,7 @@ def write(settings: Settings, most: int | None = None) -> Path:
         "limit": limit,
         "sources": [
             _source(source, [run for run in runs if run["source"] == source], totals.get(source, {}))
-            for source in sorted({run["source"] for run in runs})
+            for source in CATALOGUE
         ],
         "links": run_report.links(settings, destination),
     }
@@ -72,7 +72,7 @@ def _source(source: str, runs: Sequence[Mapping[str, Any]], totals: Mapping[str,
         "has_pictures": has_pictures,
         "runs": len(runs),
         "failed": sum(run["state"] in {"failed", "killed"} for run in runs),
-        "last": runs[0],
+        "last": next(iter(runs), None),
         "last_success": max(succeeded, default=None),
         "pending": next((kept for run in runs if (kept := _figures(run)["pending_after"]) is not None), None),
         "totals": totals,
@@ -114,13 +114,16 @@ def _growth(figures: Sequence[Mapping[str, Any]], name: str, total: float) -> li
 
 
 def _sweep(settings: Settings) -> None:
-    """Of the reports that there are keep the latest REPORTS_KEPT; a contact sheet goes with its report."""
-    written = sorted(
-        ((page.stat().st_mtime_ns, page) for page in reports.folder(settings).glob(f"*/*/*/{reports.NAME}")),
-        reverse=True,
-    )
-    for _, page in written[settings.reports_kept :]:
-        (page.with_name("contact-sheet.webp")).unlink(missing_ok=True)
-        page.unlink(missing_ok=True)
-        if not any(page.parent.iterdir()):
-            page.parent.rmdir()
+    """Of the reports of each source keep the latest REPORTS_KEPT; a contact sheet goes with its report."""
+    for folder in reports.folder(settings).glob("*/"):
+        pages_there = folder.glob(f"*/*/{reports.NAME}")
+        written = sorted(((page.stat().st_mtime_ns, page) for page in pages_there), reverse=True)
+        for _, page in written[settings.reports_kept :]:
+            _remove(page)
+
+
+def _remove(page: Path) -> None:
+    (page.with_name("contact-sheet.webp")).unlink(missing_ok=True)
+    page.unlink(missing_ok=True)
+    if not any(page.parent.iterdir()):
+        page.parent.rmdir()

@@ -1,4 +1,4 @@
-"""Where the reports are: DRAENEI_HOME/reports, one folder a run, the overview above them."""
+"""Where the pages are: DRAENEI_HOME/reports, one folder a run, the overview above them; the gallery beside them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def url(settings: Settings, run_key: str) -> str:
     if settings.reports_url:
         return f"{settings.reports_url.rstrip('/')}/{file.relative_to(folder(settings)).as_posix()}"
     return file.as_uri()
+
+
+def gallery(settings: Settings) -> str | None:
+    """The gallery's address: GALLERY_URL's where that is set, else the file's; None while there is no gallery."""
+    page = settings.draenei_home / "gallery" / "index.html"
+    if not page.exists():
+        return None
+    return f"{settings.gallery_url.rstrip('/')}/index.html" if settings.gallery_url else page.as_uri()

@@ -59,8 +59,8 @@ def links(settings: Settings, page: Path) -> list[tuple[str, str]]:
         found.append(("Scheduler", settings.scheduler_page))
     if (reports.folder(settings) / "dbt.html").exists():
         found.append(("Models", f"{up}dbt.html"))
-    if (settings.draenei_home / "gallery" / "index.html").exists():
-        found.append(("Gallery", f"{up}../gallery/index.html"))
+    if address := reports.gallery(settings):
+        found.append(("Gallery", address if settings.gallery_url else f"{up}../gallery/index.html"))
     return found
 
 

@@ -36,8 +36,8 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
     found["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
     found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
-    page = reports.path(settings, run_key)
-    found["report"] = str(page) if page.is_file() else None
+    found["report"] = reports.url(settings, run_key) if reports.path(settings, run_key).is_file() else None
+    found["gallery"] = reports.gallery(settings)
     return found
 
 
@@ -53,6 +53,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         text.append(_line("certificate", certified(facts.get("certificate"))))
     if facts.get("report"):
         text.append(_line("report", facts["report"]))
+    if facts.get("gallery") and _has_pictures(facts):
+        text.append(_line("gallery", facts["gallery"]))
     if facts["state"] == "succeeded":
         text.append(_line("next", _next(facts)))
     else:

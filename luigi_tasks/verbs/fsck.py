@@ -15,6 +15,7 @@ import click
 
 from luigi_tasks import settings
 from luigi_tasks.domain.damage import Checked, Part, Repair
+from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import human_bytes, human_seconds
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def part_of(text: str) -> Part:
 
 @click.command(
     help="Compare database and bucket, both ways. Exit code 0: clean, or everything was repaired; 1: there is damage."
-    " Writes nothing without --repair, and deletes nothing with it."
+    " Changes nothing without --repair, and deletes nothing with it; what it left is kept for the alerts (ops.audits)."
 )
 @click.option(
     "--quick/--deep", default=True, help="Rows against a listing with sizes; or read and hash every byte too."
@@ -60,6 +61,7 @@ def fsck(quick: bool, part: str, mend: bool, force: bool, as_json: bool, give_up
         progress = progress_for(own.draenei_progress, "fsck", "objects")
         checked = steps.fsck(own, store, share, deep=not quick, progress=progress)
         repairs = _repair(own, checked, force, give_up) if mend else []
+        _keep(own, share, checked, repairs if mend else None, deep=not quick)
     facts: dict[str, object] = {
         "mode": "quick" if quick else "deep",
         "part": part,
@@ -90,6 +92,16 @@ def _repair(own: Settings, checked: Checked, force: bool, give_up: bool) -> list
     now = datetime.datetime.now(datetime.UTC)
     repairer = Repairer(own, store, now, Refetcher(own).ask, give_up=give_up)
     return repairer.repair(checked, progress_for(own.draenei_progress, "repair", "findings"))
+
+
+def _keep(own: Settings, share: Part, checked: Checked, repairs: list[Repair] | None, *, deep: bool) -> None:
+    """For the alerts; what is not told is a line on stderr, the findings are what they are."""
+    from luigi_tasks.steps import audit
+
+    try:
+        audit.enter(own, audit.ALL, share, checked, repairs, deep=deep)
+    except PipelineError as problem:
+        click.echo(problem, err=True)
 
 
 def _again(quick: bool, part: str) -> str:

@@ -46,6 +46,7 @@ def test_it_is_listed_under_its_name_and_offers_what_the_protocol_says(source: S
     assert CATALOGUE[source.NAME] is source
     assert source.ENTITIES
     assert isinstance(source.CREDENTIAL_HEADER, str)
+    assert source.EVERY_MINUTES >= 1
     capabilities = [protocol for protocol in (Requested, Listing, Archived) if isinstance(source, protocol)]
     assert len(capabilities) == 1, "a run's requests are known beforehand, they are a crawl, or it is one archive"
     functions = inspect.getmembers(capabilities[0], inspect.isfunction)

@@ -10,8 +10,8 @@ import pytest
 
 from luigi_tasks.domain.envelope import unpack
 from luigi_tasks.domain.errors import (
-    PipelineError,
     SourceError,
+    SourceFailed,
     SourceRefused,
     SourceThrottled,
     SourceUnreachable,
@@ -33,6 +33,11 @@ def twin() -> Iterator[Twin]:
 def collecting(warehouse: Warehouse, twin: Twin) -> Collecting:
     """The query, collected from the twin."""
     return Collecting(warehouse, twin.api_url)
+
+
+def counted(collecting: Collecting) -> dict[str, int]:
+    """What the requests of all runs came to."""
+    return dict(collecting.warehouse.rows("select outcome, sum(requests)::integer from ops.requests group by 1"))
 
 
 def test_every_page_is_kept_byte_for_byte_with_its_envelope(collecting: Collecting, twin: Twin) -> None:
@@ -108,6 +113,7 @@ def test_a_429_is_obeyed_and_all_processes_hear_of_it(collecting: Collecting, tw
     assert rows == [(True,)], "another process finds the block in the warehouse"
     (evidence,) = collecting.refused(run)
     assert (evidence["status"], evidence["headers"]["retry-after"]) == (429, "1")
+    assert counted(collecting) == {"answered": 3, "throttled": 1}
 
 
 @pytest.mark.parametrize("kind", ["throttle", "status"])
@@ -162,7 +168,7 @@ def test_what_is_no_answer_is_asked_again_and_never_the_end(collecting: Collecti
     [
         (Fault("html_200", "search", times=None), SourceError, "200 with text/html where JSON was due", 2),
         (Fault("empty_data", "search", times=None), SourceError, "page 1 of 3 is empty though the source", 2),
-        (Fault("status", "search", times=None, status=503), SourceError, "503 from the source", 2),
+        (Fault("status", "search", times=None, status=503), SourceFailed, "503 from the source", 2),
         (Fault("throttle", "search", times=None, retry_after=0), SourceThrottled, "429: too many requests", 2),
         (Fault("reset", "search", times=None), SourceUnreachable, "no whole answer", 2),
         (Fault("status", "search", times=None, status=403), SourceRefused, "403: the source refuses us", 1),
@@ -174,7 +180,7 @@ def test_what_is_no_answer_is_asked_again_and_never_the_end(collecting: Collecti
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
 def test_what_stays_wrong_is_an_error_that_names_it(
-    warehouse: Warehouse, twin: Twin, fault: Fault, kind: type[PipelineError], words: str, requests: int
+    warehouse: Warehouse, twin: Twin, fault: Fault, kind: type[SourceError], words: str, requests: int
 ) -> None:
     twin.faults.add(fault)
     collecting = Collecting(warehouse, twin.api_url, http_max_attempts=2)
@@ -185,6 +191,7 @@ def test_what_stays_wrong_is_an_error_that_names_it(
     assert twin.api_url in str(failed.value)
     assert pages_asked(twin) == ["1"] * requests
     assert ledger(collecting) == []
+    assert counted(collecting) == {kind.outcome: requests}, "what is no page is counted all the same"
     evidence = collecting.refused(run)
     assert len(evidence) == (0 if fault.kind in {"reset", "gzip_bomb"} else requests)
     twin.faults.clear()

@@ -275,14 +275,21 @@ def verb(collection: Collection, *words: str) -> subprocess.CompletedProcess[str
     )
 
 
+def damaged(collection: Collection, metric: str = "draenei_damaged_objects") -> float:
+    """What the metrics say of Wallhaven."""
+    told = (collection.warehouse.home / "metrics" / "draenei.prom").read_text()
+    return float(told.partition(f'\n{metric}{{source="wallhaven"}} ')[2].partition("\n")[0])
+
+
 def test_the_verb_says_what_to_type_and_its_exit_code_tells(collection: Collection) -> None:
     done = verb(collection, "fsck", "--deep")
     assert (done.returncode, done.stderr) == (0, "")
     assert "damage    none" in done.stdout
     plant_wrong_bytes(collection)
     assert verb(collection, "fsck").returncode == 0, "quick does not read"
+    assert damaged(collection) == 0
     done = verb(collection, "fsck", "--deep")
-    assert done.returncode == 1
+    assert (done.returncode, damaged(collection)) == (1, 1), "the alerts hear of what nobody watched"
     assert done.stdout.splitlines()[-1] == "next      python -m luigi_tasks fsck --deep --repair"
     lock = pipeline_lock.take(collection.settings(), "sales")
     refused = verb(collection, "fsck", "--deep", "--repair")
@@ -294,6 +301,7 @@ def test_the_verb_says_what_to_type_and_its_exit_code_tells(collection: Collecti
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["counts"] == {"wrong_bytes": 1}
+    assert (damaged(collection), damaged(collection, "draenei_lost_pictures")) == (0, 1)
     assert [repair["action"] for repair in said["repairs"]] == ["reopened"]
     assert said["next"] == "luigi --module luigi_tasks Collect, then: python -m luigi_tasks fsck --deep"
     assert verb(collection, "fsck", "--part", "3/2").returncode == 2

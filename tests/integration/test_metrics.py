@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from luigi_tasks.domain.errors import NotificationError
+from luigi_tasks.domain.errors import NotificationError, SettingsError
 from luigi_tasks.gateways import metrics_ledger
-from luigi_tasks.steps import metrics
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.steps import metric_series, metrics
 from tests.conftest import Warehouse
 
 RUN = "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00"
@@ -74,6 +76,79 @@ def test_a_run_counts_once_and_what_it_adds_later_counts_too(warehouse: Warehous
     assert second['draenei_run_ends_total{source="wallhaven",state="succeeded"}'] == 1
     assert second['draenei_last_run_failed{source="wallhaven"}'] == 0
     assert second['draenei_last_success_timestamp_seconds{source="wallhaven"}'] > 1e9
+
+
+def test_what_a_source_may_count_is_told_as_0_before_it_happens(warehouse: Warehouse) -> None:
+    """Every label that a rule's increase() asks for, of every source that may have it."""
+    metrics.begin(warehouse.settings())
+    first = told(metrics.file(warehouse.settings()))
+    for source in CATALOGUE:
+        for outcome in ("answered", "throttled", "refused", "failed", "unreachable", "unusable"):
+            assert first[f'draenei_requests_total{{outcome="{outcome}",source="{source}"}}'] == 0
+        for kind in ("model", "test"):
+            assert first[f'draenei_dbt_nodes_total{{source="{source}",status="error",type="{kind}"}}'] == 0
+        assert first[f'draenei_dbt_nodes_total{{source="{source}",status="fail",type="test"}}'] == 0
+    assert first['draenei_uploads_total{outcome="corrupt",source="wallhaven"}'] == 0
+    outcomes = "select pg_get_constraintdef(oid) from pg_constraint where conname = 'requests_outcome_check'"
+    assert set(re.findall("'(.*?)'", warehouse.rows(outcomes)[0][0])) == set(metric_series.REQUESTS)
+    enter(warehouse, "failed")
+    warehouse.rows("insert into ops.requests values (%s, 'throttled', 2)", RUN)
+    second = told(metrics.tell(warehouse.settings(), RUN))
+    assert second['draenei_requests_total{outcome="throttled",source="wallhaven"}'] == 2
+    assert second['draenei_requests_total{outcome="throttled",source="sales"}'] == 0
+
+
+def test_each_source_has_its_budget_and_its_interval(warehouse: Warehouse) -> None:
+    own = warehouse.settings(expected_minutes="sales=0, wallhaven=60", randomuser_rate_per_minute=7)
+    found = told(metrics.write(own))
+    budgets = {source: found[f'draenei_request_budget{{source="{source}"}}'] for source in CATALOGUE}
+    assert budgets == {"wallhaven": 45, "jsonplaceholder": 60, "randomuser": 7, "kaggle": 30, "sales": 60}
+    name = "draenei_expected_interval_seconds"
+    seconds = {source: found.get(f'{name}{{source="{source}"}}') for source in CATALOGUE}
+    week = 7 * 86_400
+    assert seconds == {"wallhaven": 3600, "jsonplaceholder": 1800, "randomuser": 60, "kaggle": week, "sales": None}
+    with pytest.raises(SettingsError, match="EXPECTED_MINUTES: nobody is no source"):
+        metrics.write(warehouse.settings(expected_minutes="nobody=5"))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "missing"),
+    [
+        ("", None),
+        ("07:00", 0),
+        ("07:00 07:01 07:02", 0),
+        ("07:00 07:02", 1),
+        ("07:00 07:02! 07:03", 2),
+        ("07:00 07:01 07:04", 2),
+        ("07:00 07:01 07:09!", 7),
+    ],
+)
+def test_minutes_that_no_run_has_are_missing(warehouse: Warehouse, minutes: str, missing: int | None) -> None:
+    """A minute with ! failed. The one in which the last run ended may still be at work: it is not missing yet."""
+    for minute in minutes.split():
+        warehouse.rows(
+            "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+            " settings_sha256, source_address, started_at, finished_at) select 'randomuser/x/' || m, 'randomuser',"
+            " 'randomuser/x', '', '{}', '2026-11-21T' || m, %s, '1', '2', 'http://127.0.0.1:1', t, t"
+            " from (select %s, ('2026-11-21T' || %s || ':09Z')::timestamptz) as given (m, t)",
+            "failed" if minute.endswith("!") else "succeeded",
+            minute.rstrip("!"),
+            minute.rstrip("!"),
+        )
+    found = told(metrics.write(warehouse.settings()))
+    assert found.get('draenei_missing_minutes{source="randomuser"}') == missing
+
+
+def test_minutes_that_are_too_old_to_be_filled_are_not_missing(warehouse: Warehouse) -> None:
+    warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, started_at, finished_at) select run_id, 'randomuser', 'randomuser/x', '',"
+        " '{}', run_id, 'succeeded', '1', '2', 'http://127.0.0.1:1', t, t from (values"
+        " ('2026-11-10T00:00', '2026-11-10T00:00:03Z'::timestamptz),"
+        " ('2026-11-21T07:00', '2026-11-21T07:00:03Z')) as given (run_id, t)"
+    )
+    found = told(metrics.write(warehouse.settings()))
+    assert found['draenei_missing_minutes{source="randomuser"}'] == metrics_ledger.FILLED_MINUTES
 
 
 def test_steps_are_a_histogram_with_every_bucket(warehouse: Warehouse) -> None:

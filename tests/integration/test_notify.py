@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luigi_tasks.domain.errors import NotificationError, SettingsError
-from luigi_tasks.steps import notify
+from luigi_tasks.steps import notify, reports
 from tests.conftest import Warehouse
 
 RUN = "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00"
@@ -71,6 +71,25 @@ def test_a_failure_is_told_with_its_error_and_the_command(
     assert "the source answered HTML" in digest["message"]
     assert "--run-id 2026-11-21T07:00" in digest["message"]
     assert digest["type"] == "failure"
+
+
+def test_what_is_told_leads_where_others_can_look(warehouse: Warehouse, service: tuple[str, type[Service]]) -> None:
+    address, handler = service
+    enter_run(warehouse, "failed", "x")
+    served = {"reports_url": "https://runs.example/reports/", "gallery_url": "https://runs.example/gallery"}
+    for given in ({}, served):
+        own = warehouse.settings(notify_urls=f"json://{address}/{SECRET}", **given)
+        reports.path(own, RUN).parent.mkdir(parents=True, exist_ok=True)
+        reports.path(own, RUN).touch()
+        (own.draenei_home / "gallery").mkdir(exist_ok=True)
+        (own.draenei_home / "gallery" / "index.html").touch()
+        notify.notify(own, RUN)
+    at_home, elsewhere = (digest["message"] for _, _, digest in handler.heard)
+    assert f"report      {reports.path(own, RUN).as_uri()}" in at_home
+    assert f"gallery     {(own.draenei_home / 'gallery' / 'index.html').as_uri()}" in at_home
+    assert f"report      https://runs.example/reports/{RUN.replace(':', '')}/report.html" in elsewhere
+    assert "gallery     https://runs.example/gallery/index.html" in elsewhere
+    assert str(own.draenei_home) not in elsewhere
 
 
 def test_a_success_without_news_is_a_ping_and_no_digest(

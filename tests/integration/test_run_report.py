@@ -19,6 +19,7 @@ from luigi_tasks.gateways import postgres, report_ledger, run_ledger
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps import metrics, model, overview, reports, run_report, summary
 from luigi_tasks.verbs.report import report as verb
+from luigi_tasks.verbs.status import status
 from tests.conftest import Warehouse
 from tests.integration.source_cases import World, started
 
@@ -201,8 +202,52 @@ def test_every_source_has_a_report_before_anything_was_modelled(warehouse: Wareh
     assert page.words["error"] == "Fetch: no answer"
     assert "records seen" not in page.tiles, "a number that nobody counted is not 0"
     found = summary.facts(own, key)
-    assert f"  report      {reports.path(own, key)}" in summary.lines(found)
+    assert f"  report      {reports.path(own, key).as_uri()}" in summary.lines(found)
     Page(overview.write(own)).assert_stands_alone()
+
+
+def test_a_source_with_a_run_a_minute_pushes_nobody_out(warehouse: Warehouse) -> None:
+    """Of each source the last REPORTS_KEPT runs and reports, and a source that never ran is named."""
+    own = warehouse.settings(reports_kept=200)
+    enter_runs(warehouse, "sales", 1, "interval '1 day'")
+    run_report.write(own, "sales/q/1")
+    enter_runs(warehouse, "randomuser", 300, "interval '0'")
+    for number in range(1, 301):
+        (page := reports.path(own, f"randomuser/q/{number}")).parent.mkdir(parents=True)
+        page.write_text("a report")
+    page = Page(overview.write(own, most=0))
+    kept = [path.relative_to(reports.folder(own)).parts[0] for path in reports.folder(own).rglob(reports.NAME)]
+    assert (kept.count("sales"), kept.count("randomuser")) == (1, 200)
+    assert (page.words["history"].count("sales"), page.words["history"].count("randomuser q")) == (1, 200)
+    assert "was never collected" not in page.words["source-sales"] + page.words["source-randomuser"]
+    for source in CATALOGUE.keys() - {"sales", "randomuser"}:
+        assert f"was never collected: luigi --module luigi_tasks Collect --source {source}" in " ".join(
+            page.words[f"source-{source}"].split()
+        )
+
+
+def enter_runs(warehouse: Warehouse, source: str, number: int, before: str) -> None:
+    """Runs that succeeded, a minute apart, the last one so long ago."""
+    warehouse.rows(
+        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+        " settings_sha256, source_address, started_at, finished_at) select %s || '/q/' || n, %s, %s || '/q', 'q',"
+        f" '{{}}', n::text, 'succeeded', '1', '2', 'h', at, at from generate_series(1, %s) n,"
+        f" lateral (select now() - {before} - (%s - n) * interval '1 minute' as at) t",
+        *(source, source, source, number, number),
+    )
+
+
+def test_status_names_every_source(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter_runs(warehouse, "sales", 2, "interval '1 day'")
+    warehouse.rows(
+        "create schema draenei_content; create view draenei_content.run_audit as select *, 0 as seen, 0 as inserted,"
+        " 0 as uploaded, 0 as failures, 0 as bytes, 1.0::double precision as duration_seconds from ops.runs"
+    )
+    monkeypatch.setattr(settings_module, "load", warehouse.settings)
+    said = CliRunner().invoke(status, []).output.splitlines()
+    assert "source      sales           2 runs, the latest 2 succeeded" in said
+    for source in CATALOGUE.keys() - {"sales"}:
+        assert f"source      {source:<16}was never collected" in said
 
 
 MARTS = """
@@ -268,7 +313,7 @@ def test_what_the_pages_ask_grows_with_a_run_and_not_with_the_ledger(warehouse: 
         " select 'w/q/' || n, n::text, 1, 'gone', now() from generate_series(1, 3000) n"
     )
     warehouse.rows("analyze")
-    given = {"run": "w/q/7", "examples": 3, "limit": 50, "most": 5}
+    given = {"run": "w/q/7", "examples": 3, "limit": 50, "most": 5, "sources": ["wallhaven", "sales"]}
     asked = {**report_ledger.PARTS, **report_ledger.SINGLES, "last": report_ledger.LAST, "untold": report_ledger.UNTOLD}
     connection = warehouse.connect()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import yaml
 
 from luigi_tasks.gateways import central_scheduler
 from tests.journey.running import REPOSITORY, RUN, Pipeline, wait_until
-from twin import Catalogue
+from twin import Catalogue, Fault
 
 DEPLOY = REPOSITORY / "deploy"
 DASHBOARDS = {
@@ -117,22 +118,31 @@ def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
     pipeline: Pipeline, luigid: int, tmp_path: Path
 ) -> None:
     with_luigid = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(luigid))
-    done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path")
-    assert (done.returncode, done.stderr) == (0, "no ping: ConnectionError (127.0.0.1).\n")
-    assert_what_luigid_says(luigid)
+    pipeline.twin.faults.add(Fault("throttle", "search", retry_after=3))
     prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{luigid}")
     try:
-        wait_until(lambda: prometheus.samples("draenei_last_run_timestamp_seconds"), "the first scrape")
-        for title, query in queries("pipeline"):
-            found = prometheus.samples(query)
-            assert found or "increase" in query or "rate" in query, title
-        stored = prometheus.samples('draenei_uploads_total{outcome="stored"}')
-        assert [sample["value"][1] for sample in stored] == ["3"]
+        done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path")
+        assert (done.returncode, done.stderr) == (0, "no ping: ConnectionError (127.0.0.1).\n")
+        assert pipeline.verb("fsck").returncode == 0
+        assert_what_luigid_says(luigid)
+        assert wait_until(prometheus.firing, "an alert") == ["SourceThrottles"], "the first 429 of all is seen"
+        assert_every_panel_has_data(prometheus, luigid)
         assert_rules_are_evaluated(prometheus, pipeline)
     finally:
         prometheus.close()
     for title, query in queries("collection"):
         assert pipeline.rows(query), title
+
+
+def assert_every_panel_has_data(prometheus: Prometheus, port: int) -> None:
+    """The wallpapers' run answers them all but one: no source of this run has a run a minute."""
+    told = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    for title, query in queries("pipeline"):
+        assert prometheus.samples(query) or title == "Minutes missing", title
+        for metric in re.findall(r"\b(?:draenei|luigi)_\w+", query):
+            assert re.search(rf"^{metric}{{", told, re.MULTILINE) or title == "Minutes missing", metric
+    stored = prometheus.samples('draenei_uploads_total{outcome="stored"}')
+    assert [sample["value"][1] for sample in stored] == ["3"]
 
 
 def assert_what_luigid_says(port: int) -> None:
@@ -142,11 +152,12 @@ def assert_what_luigid_says(port: int) -> None:
     assert 'luigi_task_done_total{family="Publish",source="wallhaven"} 1.0' in lines
     assert 'draenei_step_seconds_count{source="wallhaven",step="Publish"} 1.0' in lines
     assert 'draenei_run_ends_total{source="wallhaven",state="succeeded"} 1.0' in lines
+    assert 'draenei_requests_total{outcome="throttled",source="wallhaven"} 1.0' in lines
     assert 'draenei_records_total{entity="search",result="loaded",source="wallhaven"} 3.0' in lines
 
 
 def assert_rules_are_evaluated(prometheus: Prometheus, pipeline: Pipeline) -> None:
-    """A healthy run raises nothing; planted damage raises its alert."""
+    """Every rule is right, and an object that is gone raises its alert as soon as fsck has missed it."""
     rules = wait_until(
         lambda: [
             rule
@@ -157,12 +168,10 @@ def assert_rules_are_evaluated(prometheus: Prometheus, pipeline: Pipeline) -> No
         "rules that were evaluated",
     )
     assert len(rules) == len(yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"][0]["rules"])
-    assert prometheus.firing() == []
-    told = pipeline.home / "metrics" / "draenei.prom"
-    told.write_text(
-        told.read_text().replace('draenei_damaged_objects{source="wallhaven"} 0.0', "draenei_damaged_objects 2.0")
-    )
-    assert wait_until(prometheus.firing, "an alert") == ["ObjectsDamaged"]
+    next((pipeline.home / "objects" / "wallpapers").iterdir()).unlink()
+    assert pipeline.verb("fsck").returncode == 1
+    wait_until(lambda: "ObjectsDamaged" in prometheus.firing(), "the alert of the damage that fsck found")
+    assert sorted(prometheus.firing()) == ["ObjectsDamaged", "SourceThrottles"]
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (it comes with prometheus)")
@@ -177,4 +186,4 @@ def test_the_dashboards_are_as_the_script_makes_them() -> None:
     command = [sys.executable, str(DEPLOY / "grafana" / "make_dashboards.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [15, 7]
+    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [16, 7]

@@ -88,7 +88,7 @@ def test_a_run_with_workers_is_watched_in_the_schedulers_page(pipeline: Pipeline
     report = next(pipeline.home.glob("reports/*/*/*/report.html"))
     steps = [task for name, task in done.items() if name != "Collect" and not name.startswith("dbt.")]
     assert {task["tracking_url"] for task in steps} == {report.as_uri()}
-    assert f"  report      {report}\n" in ended.stdout
+    assert f"  report      {report.as_uri()}\n" in ended.stdout
     reports = pipeline.home / "reports"
     assert f'href="{report.relative_to(reports)}"' in (reports / "index.html").read_text()
     (root,) = [
