@@ -115,14 +115,14 @@ class Looking:
     """A page, and what it did that it should not have."""
 
     page: Page
-    folder: Path
+    address: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def go(self, page: str = "index.html", address: str = "") -> None:
         """Open a page of the gallery, anew."""
         self.page.goto("about:blank")
-        self.page.goto(f"{(self.folder / page).as_uri()}{address}")
+        self.page.goto(f"{self.address}/{page}{address}")
         self.until("document.querySelector('#count, #progress').textContent !== 'Loading …'")
 
     def until(self, expression: str) -> None:
@@ -143,11 +143,11 @@ class Looking:
         return [link.removeprefix("#id=") for link in links]
 
 
-def look(context: BrowserContext, folder: Path) -> Looking:
-    """A new page that remembers errors and requests."""
+def look(context: BrowserContext, address: str) -> Looking:
+    """A new page that remembers errors and requests. address: of the gallery."""
     page = context.new_page()
     page.set_default_timeout(8000)
-    looking = Looking(page, folder)
+    looking = Looking(page, address)
     page.on("console", lambda said: looking.complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda problem: looking.complaints.append(str(problem)))
     page.on("request", lambda request: looking.requests.append(request.url))

@@ -32,7 +32,7 @@ def looking(chromium: Any, folder: Path) -> Iterator[Looking]:
     """A fresh profile; afterwards: no complaint, and nothing asked for but files of the gallery."""
     size = {"width": 1300, "height": 850}
     context = chromium.new_context(color_scheme="dark", reduced_motion="reduce", viewport=size)
-    seen = look(context, folder)
+    seen = look(context, folder.as_uri())
     yield seen
     context.close()
     assert seen.complaints == []
@@ -170,7 +170,7 @@ def test_the_full_view_has_every_fact_and_believes_no_stranger(looking: Looking)
 
 def test_touch_and_a_narrow_window(chromium: Any, folder: Path) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True)
-    looking = look(context, folder)
+    looking = look(context, folder.as_uri())
     looking.go()
     page = looking.page
     assert not page.is_visible("#filters")
@@ -212,7 +212,7 @@ def test_verdicts_leave_as_the_seed(looking: Looking) -> None:
 def test_axe_finds_nothing(chromium: Any, folder: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
-    looking = look(context, folder)
+    looking = look(context, folder.as_uri())
     for page, address, ready in (
         ("index.html", "", ".tile"),
         ("index.html", "#id=p00001", ".pswp__details h2"),
