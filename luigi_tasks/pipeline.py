@@ -243,10 +243,11 @@ class Report(RunTask):
         """The contact sheet of what the run stored and the gallery of all; without pictures the tables say it all."""
         from luigi_tasks.steps import contact_sheet, gallery, report, session
 
-        if not self.has_pictures:
+        if not (self.has_pictures or self.is_archive):
             return {}
         store = session.checked_store(own)
-        return report.backlog(own) | contact_sheet.draw(own, run.key, store) | gallery.refresh(own, store)
+        pending = report.backlog(own) if self.has_pictures else {}
+        return pending | contact_sheet.draw(own, run.key, store) | gallery.refresh(own, store)
 
 
 class Collect(RunTask):

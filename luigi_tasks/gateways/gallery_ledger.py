@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.gateways import gallery_kaggle
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -50,7 +51,7 @@ lives as (
     group by wallhaven_id
 )
 select
-    w.wallhaven_id as id,
+    w.wallhaven_id as id, 'wallhaven' as source, null as title,
     coalesce(small.object_key, w.s3_key) as small,
     coalesce(large.object_key, w.s3_key) as large,
     w.s3_key as original, w.sha256,
@@ -128,6 +129,7 @@ QUERIES = """
 select query_key as key, min(query) as text, count(*) as pictures
 from draenei_content.wallpaper_queries group by query_key order by query_key collate "C"
 """
+QUERIES_OF_KAGGLE = gallery_kaggle.QUERIES.format(shown=gallery_kaggle.SHOWN)
 COUNTED = "select concat_ws(' ', count(*), max({changed})) from {table} where {which}"  # {changed} never goes back
 SUMMED = "select concat_ws(' ', count(*), sum(hashtextextended(({what})::text, 0))) from {table} as t where {which}"
 STATE = {
@@ -136,9 +138,15 @@ STATE = {
         table="ops.uploads", what="wallhaven_id", which="outcome = 'stored' and lost_at is null"
     ),
     "ops.derivatives": COUNTED.format(table="ops.derivatives", changed="made_at", which="operation = 'thumbnail'"),
+    "ops.archive_entries": SUMMED.format(
+        table="ops.archive_entries", what="sha256", which="outcome = 'stored' and lost_at is null"
+    ),
     **{
         table: SUMMED.format(table=table, what="t", which="true")
-        for table in (PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries")
+        for table in (
+            *(PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
+            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
+        )
     },
 }
 
@@ -156,21 +164,29 @@ def state(cursor: Cursor) -> str:
 
 
 def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]:
-    """Every stored picture by its id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+    """Every stored picture by its source and id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+    thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
+    recipes = {"small": small, "large": large}
+    if _exists(cursor, gallery_kaggle.IMAGES):
+        sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
+        yield from map(gallery_kaggle.as_shown, _rows(cursor, sql, recipes))
+    if not _exists(cursor, WALLPAPERS):
+        return
     both_there = _exists(cursor, PAIRS) and _exists(cursor, CLUSTERS)
     sql = PICTURES.format(
         shown=SHOWN,
         pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
         clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
-        thumbnail=THUMBNAIL.format(recipe="small"),
-        thumbnail_large=THUMBNAIL.format(recipe="large"),
+        **thumbnails,
     )
-    return _rows(cursor, sql, {"small": small, "large": large})
+    yield from _rows(cursor, sql, recipes)
 
 
 def queries(cursor: Cursor) -> list[dict[str, Any]]:
-    """Every query that found something: key, text, pictures."""
-    return list(_rows(cursor, QUERIES))
+    """Every query that found something: key, text, pictures; a dataset is one."""
+    datasets = QUERIES_OF_KAGGLE if _exists(cursor, gallery_kaggle.IMAGES) else None
+    wallpapers = QUERIES if _exists(cursor, WALLPAPERS) else None
+    return [row for sql in (datasets, wallpapers) if sql for row in _rows(cursor, sql)]
 
 
 def review(cursor: Cursor) -> list[dict[str, Any]]:
@@ -191,7 +207,7 @@ def require_models(cursor: Cursor) -> None:
 
 def has_models(cursor: Cursor) -> bool:
     """Whether dbt has built pictures that can be shown."""
-    return _exists(cursor, WALLPAPERS)
+    return _exists(cursor, WALLPAPERS) or _exists(cursor, gallery_kaggle.IMAGES)
 
 
 def _exists(cursor: Cursor, table: str) -> bool:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 COLUMNS = (
-    *("id", "small", "width", "height", "bytes", "purity", "category", "colors", "tags", "uploader", "views"),
-    *("favorites", "uploaded", "found", "state", "cluster", "canonical", "queries"),
+    *("id", "source", "title", "small", "width", "height", "bytes", "purity", "category", "colors", "tags"),
+    *("uploader", "views", "favorites", "uploaded", "found", "state", "cluster", "canonical", "queries"),
 )
 DETAILS = ("large", "original", "sha256", "fields", "near", "life", "versions", "attempts", "origin")
 LIST_PART, DETAIL_PART = 1000, 64

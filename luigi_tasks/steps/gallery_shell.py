@@ -8,6 +8,7 @@ import re
 from importlib import resources
 
 KEPT_IN_REPOSITORY = "README.md"
+BLANKS = re.compile(r"\s*([{}()\[\];,:?=<>&|!*])\s*")  # not around + and -, two of which are another operator
 
 
 @functools.cache
@@ -33,6 +34,18 @@ def _slim(name: str, text: str) -> str:
         text = re.sub(r"/\*(?!!).*?\*/", "", text, flags=re.DOTALL)
         return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"(?<=[a-z-]):\s+", ":", text))
     if name.endswith((".js", ".html")) and ".min." not in name:
-        lines = (line.strip() for line in text.splitlines())
-        return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+        lines = [line.strip() for line in text.splitlines()]
+        tight = _tight if name.endswith(".js") else str
+        return "\n".join(tight(line) for line in lines if line and not line.startswith("//")) + "\n"
     return text
+
+
+def _tight(line: str) -> str:
+    """Without the blanks around punctuation and the comment at the end; what stands in quotes stays as it is.
+
+    A line with a template or a regular expression is left alone, for there quotes and blanks mean something else.
+    """
+    if "`" in line or re.search(r"(?<!/)/(?![/ ])", line):
+        return line
+    parts = re.split(r'("(?:[^"\\]|\\.)*")', re.sub(r'\s+// [^"]*$', "", line))
+    return "".join(part if at % 2 else BLANKS.sub(r"\1", part) for at, part in enumerate(parts))

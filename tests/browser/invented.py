@@ -38,11 +38,13 @@ def picture(number: int) -> dict[str, Any]:
     """A row as gallery_ledger.pictures gives it. Every tenth is nsfw; p00007 has a hostile tag."""
     dice = random.Random(number)
     picture_id, (width, height) = f"p{number:05}", SIZES[number % len(SIZES)]
-    thumbnail = f"derivatives/{number % THUMBNAILS}.webp"
+    thumbnail = f"derivatives/{picture_id}.webp"
     near = [[other, 2, "near"] for pair in NEAR if picture_id in pair for other in pair if other != picture_id]
     seen = f"2026-11-{1 + number % 20:02}T07:00:00+00:00"
     return {
         "id": picture_id,
+        "source": "wallhaven",
+        "title": None,
         "small": thumbnail,
         "large": thumbnail,
         "original": thumbnail,
@@ -105,7 +107,9 @@ def gallery(folder: Path, size: int) -> Path:
     thumbnails = folder / "objects" / "derivatives"
     thumbnails.mkdir(parents=True)
     for number in range(THUMBNAILS):
-        Image.effect_noise((320, 200), 20 + number).save(thumbnails / f"{number}.webp", "WEBP")
+        Image.effect_noise((320, 200), 20 + number).save(thumbnails / f"{number}.noise", "WEBP")
+    for number in range(size):  # a name each, so that a request says which picture it is for
+        (thumbnails / f"p{number:05}.webp").hardlink_to(thumbnails / f"{number % THUMBNAILS}.noise")
     lay_out(content(size), folder / "gallery", "../objects/")
     return folder / "gallery"
 
@@ -131,6 +135,10 @@ class Looking:
         while not self.page.evaluate(expression):
             assert time.monotonic() < deadline, f"never became true: {expression}"
             self.page.wait_for_timeout(20)
+
+    def thumbnails(self) -> list[str]:
+        """Ids of the pictures whose thumbnails were asked for."""
+        return [Path(url).stem for url in self.requests if "/derivatives/" in url]
 
     @property
     def count(self) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +19,7 @@ from luigi_tasks.verbs.gallery import gallery as verb
 from tests.browser.invented import CHROMIUM, browser, look
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import Collecting
+from tests.integration.gallery_fixtures import bytes_by_name, rows, said
 from tests.integration.replay_fixtures import build, site, whole_run
 from tests.s3_double import BUCKET, s3_double
 from twin import Twin
@@ -42,24 +41,6 @@ def twin() -> Iterator[Twin]:
     """A site."""
     with site() as running:
         yield running
-
-
-def said(folder: Path, kind: str) -> list[Any]:
-    """The last argument of every call of that kind in the data."""
-    texts = [path.read_text() for path in sorted((folder / "data").glob(f"{kind}*.js"))]
-    calls = [text.removeprefix(f"collection.{kind}(").removesuffix(");\n") for text in texts]
-    return [json.loads(f"[{call}]")[-1] for call in calls]
-
-
-def rows(folder: Path) -> dict[str, dict[str, Any]]:
-    """The list by id."""
-    columns = said(folder, "index")[0]["columns"]
-    named = [dict(zip(columns, row, strict=True)) for part in said(folder, "list") for row in part]
-    return {row["id"]: row for row in named}
-
-
-def bytes_by_name(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_it_shows_what_the_tables_say_and_changes_with_them(
