@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import WarehouseError
@@ -216,7 +216,7 @@ def _exists(cursor: Cursor, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _rows(cursor: Cursor, sql: str, arguments: dict[str, object] | None = None) -> Iterator[dict[str, Any]]:
+def _rows(cursor: Cursor, sql: str, arguments: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
     cursor.execute(sql, arguments)
     assert cursor.description is not None
     names = [column.name for column in cursor.description]
