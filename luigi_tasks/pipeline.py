@@ -40,7 +40,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
 from luigi_tasks.targets import LedgerTarget, own_settings
 from luigi_tasks.tasks import RunTask, in_namespaces
-from luigi_tasks.watching import watchers
+from luigi_tasks.watching import beside, watchers
 
 if TYPE_CHECKING:
     from luigi_tasks.settings import Settings
@@ -56,8 +56,9 @@ class Fetch(RunTask):
         store = session.guarded_store(own, run)
         if self.is_archive:
             return archive.fetch_archive(own, run, self.archive, store, progress)
-        fetching = crawl.crawl if self.has_pictures else fetch.fetch_requests
-        return fetching(own, run, store, progress)
+        if self.has_pictures:
+            return crawl.crawl(own, run, store, progress, lambda step: beside(self, own, run, step))
+        return fetch.fetch_requests(own, run, store, progress)
 
 
 class Load(RunTask):
