@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 PYTEST_OPTIONS ?=
 SOURCE ?= wallhaven
+SCHEDULER_PORT ?= 8082
+demo: export SCHEDULER_PAGE ?= http://127.0.0.1:$(SCHEDULER_PORT)/static/visualiser/index.html
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check unit lock clean up down
@@ -37,12 +39,15 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@touch $@
 
 demo: setup ## one whole run against a stand-in of the source: make demo SOURCE=jsonplaceholder; default Wallhaven
-	@$(BIN)/python -m twin.run --visits $${DRAENEI_HOME:-var}/demo/visits -- $(BIN)/luigi --module luigi_tasks Collect --source $(SOURCE)
+	@$(BIN)/python -m luigi_tasks up --scheduler --port $(SCHEDULER_PORT)
+	@echo "dbt live:  open that page, Graph view of Collect, while the run goes on"
+	@$(BIN)/python -m twin.run --visits $${DRAENEI_HOME:-var}/demo/visits -- $(BIN)/luigi --module luigi_tasks Collect --source $(SOURCE) --scheduler-port $(SCHEDULER_PORT)
 	@echo
 	@echo "To look at:"
 	@$(BIN)/python -m luigi_tasks report --docs | sed 's/^/  /'
 	@echo
 	@echo "Look around:   $(BIN)/python -m luigi_tasks status        $(BIN)/dbt build --project-dir dbt_project"
+	@echo "Stop:          $(BIN)/python -m luigi_tasks down          (luigid and the database; what was collected stays)"
 	@echo "Clean up:      make clean     (it is the demo's data: do that before you collect for real)"
 
 test: setup-dev check unit ## every check and test, as CI runs them

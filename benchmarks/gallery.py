@@ -46,7 +46,8 @@ def main() -> None:
     """Print one JSON object."""
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     with tempfile.TemporaryDirectory() as folder, browser() as running:
-        looking = look(running.new_context(viewport={"width": 1440, "height": 900}), gallery(Path(folder), size))
+        written = gallery(Path(folder), size)
+        looking = look(running.new_context(viewport={"width": 1440, "height": 900}), written.as_uri())
         looking.go()
         opened = looking.page.evaluate("performance.now()")
         steady, whole = (looking.page.evaluate(SCROLL, pixels) for pixels in (60, 0))

@@ -41,7 +41,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
 from luigi_tasks.targets import LedgerTarget, own_settings
 from luigi_tasks.tasks import RunTask, in_namespaces
-from luigi_tasks.watching import watchers
+from luigi_tasks.watching import beside, watchers
 
 if TYPE_CHECKING:
     from luigi_tasks.settings import Settings
@@ -57,8 +57,9 @@ class Fetch(RunTask):
         store = session.guarded_store(own, run)
         if self.is_archive:
             return archive.fetch_archive(own, run, self.archive, store, progress)
-        fetching = crawl.crawl if self.has_pictures else fetch.fetch_requests
-        return fetching(own, run, store, progress)
+        if self.has_pictures:
+            return crawl.crawl(own, run, store, progress, lambda step: beside(self, own, run, step))
+        return fetch.fetch_requests(own, run, store, progress)
 
 
 class Load(RunTask):
@@ -244,10 +245,11 @@ class Report(RunTask):
         """The contact sheet of what the run stored and the gallery of all; without pictures the tables say it all."""
         from luigi_tasks.steps import contact_sheet, gallery, report, session
 
-        if not self.has_pictures:
+        if not (self.has_pictures or self.is_archive):
             return {}
         store = session.checked_store(own)
-        return report.backlog(own) | contact_sheet.draw(own, run.key, store) | gallery.refresh(own, store)
+        pending = report.backlog(own) if self.has_pictures else {}
+        return pending | contact_sheet.draw(own, run.key, store) | gallery.refresh(own, store)
 
 
 class Collect(RunTask):

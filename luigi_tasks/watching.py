@@ -24,11 +24,16 @@ def watchers(task: luigi.Task, own: Settings, run: Run) -> list[Watcher]:
     found: list[Watcher] = []
     if tree := tree_for(own.draenei_progress, step):
         found.append(tree)
-    if own.dbt_nodes_in_scheduler and (url := scheduler_url()):
-        upstream = tuple(before.task_id for before in luigi.task.flatten(task.requires()))
-        place = Place(url, task.task_id, upstream, run.query.source, run.run_id, run.key, step)
-        found.append(SchedulerNodes(place, functools.partial(explain, target=own.draenei_home / "dbt" / "target")))
-    return found
+    return [*found, *beside(task, own, run, step)]
+
+
+def beside(task: luigi.Task, own: Settings, run: Run, step: str) -> list[Watcher]:
+    """Those of a build that goes on beside what the task itself tells the terminal: the scheduler's page alone."""
+    if not own.dbt_nodes_in_scheduler or not (url := scheduler_url()):
+        return []
+    upstream = tuple(before.task_id for before in luigi.task.flatten(task.requires()))
+    place = Place(url, task.task_id, upstream, run.query.source, run.run_id, run.key, step)
+    return [SchedulerNodes(place, functools.partial(explain, target=own.draenei_home / "dbt" / "target"))]
 
 
 def scheduler_url() -> str | None:

@@ -5,18 +5,19 @@ const collection = (() => {
   const pictures = [], byId = new Map(), waiting = new Map();
   let about = null;
 
-  function load(name) {
-    if (!waiting.has(name)) {
-      waiting.set(name, new Promise((done, failed) => {
-        const script = document.createElement("script");
-        script.src = `data/${name}`;
-        script.onload = done;
-        script.onerror = () => { waiting.delete(name); failed(new Error(`data/${name} is missing`)); };
-        document.head.append(script);
+  // A script or a style sheet, once; first in the head, so that ours has the last word.
+  function fetched(path) {
+    if (!waiting.has(path)) {
+      waiting.set(path, new Promise((done, failed) => {
+        const part = path.endsWith(".css") ? make("link", { rel: "stylesheet", href: path }) : make("script", { src: path });
+        part.onload = done;
+        part.onerror = () => { waiting.delete(path); failed(new Error(`${path} is missing`)); };
+        document.head.prepend(part);
       }));
     }
-    return waiting.get(name);
+    return waiting.get(path);
   }
+  const load = (name) => fetched(`data/${name}`);
 
   function index(content) { about = content; }
 
@@ -24,7 +25,7 @@ const collection = (() => {
     for (const row of rows) {
       const picture = Object.fromEntries(about.columns.map((name, at) => [name, row[at]]));
       picture.colors ||= [];
-      picture.text = [picture.id, picture.uploader || "", picture.category, ...(picture.tags || [])].join("\n").toLowerCase();
+      picture.text = [picture.id, picture.title || "", picture.uploader || "", picture.category || "", ...(picture.tags || [])].join("\n").toLowerCase();
       pictures.push(picture);
       byId.set(picture.id, picture);
     }
@@ -36,7 +37,7 @@ const collection = (() => {
   function duplicates(_number, content) { review = content; }
 
   return {
-    index, list, detail, duplicates, pictures, byId,
+    index, list, detail, duplicates, pictures, byId, fetched,
     get about() { return about; },
     url: (key) => about.base + key,
     loadAll: () => Promise.all(about.lists.map(load)),
@@ -55,6 +56,8 @@ const words = {
   date: (seconds) => (seconds ? new Date(seconds * 1000).toISOString().slice(0, 10) : "unknown"),
   time: (text) => (text ? String(text).slice(0, 16).replace("T", " ") : "now"),
   size: (picture) => `${picture.width} × ${picture.height}`,
+  name: (picture) => picture.title || picture.id,
+  address: (picture) => `#${new URLSearchParams({ id: picture.id })}`,
 };
 
 // An element; text is text, never markup: tags and names come from strangers.

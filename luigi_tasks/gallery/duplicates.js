@@ -80,7 +80,9 @@
     pairs = there.map((pair) => ({ ...pair, key: key(pair.sha256_a, pair.sha256_b),
       nsfw: [pair.a, pair.b].some((id) => collection.byId.get(id).purity === "nsfw") }));
     earlier = Object.fromEntries(review.verdicts.map((row) => [key(row.sha256_a, row.sha256_b), row]));
-    made = JSON.parse(theme.stored.get(STORE) || "{}");
+    // what was committed since is not overruled by what this browser remembers from before
+    made = Object.fromEntries(Object.entries(JSON.parse(theme.stored.get(STORE) || "{}"))
+      .filter(([name, row]) => !(earlier[name]?.decided_at >= row.decided_at)));
     for (const name of ["nsfw", "decided"]) by(name).addEventListener("change", choose);
     for (const name of ["same", "different"]) by(name).addEventListener("click", () => say(name));
     by("previous").addEventListener("click", () => step(-1));

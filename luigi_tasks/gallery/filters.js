@@ -5,10 +5,10 @@ const filters = (() => {
     ["5:4", 1.25], ["1:1", 1], ["9:16", 9 / 16]];
   const SIZES = [["", "Any"], ["1920x1080", "Full HD or more"], ["2560x1440", "1440p or more"], ["3840x2160", "4K or more"],
     ["5120x2880", "5K or more"], ["7680x4320", "8K or more"]];
-  const GROUPS = { query: "Query", purity: "Purity", category: "Category", ratio: "Ratio", color: "Colour" };
+  const GROUPS = { source: "Source", query: "Query", purity: "Purity", category: "Category", ratio: "Ratio", color: "Colour" };
   const FLAGS = { duplicates: "Near duplicates only", lost: "No longer on the site" };
   const MANY = Object.keys(GROUPS);
-  const fresh = () => ({ text: "", sort: "uploaded", size: "", since: "", duplicates: false, lost: false, query: new Set(),
+  const fresh = () => ({ text: "", sort: "uploaded", size: "", since: "", duplicates: false, lost: false, source: new Set(), query: new Set(),
     purity: new Set(["sfw", "sketchy"]), category: new Set(), ratio: new Set(), color: new Set() });
   let state = fresh(), changed = () => {}, form = null;
 
@@ -36,7 +36,7 @@ const filters = (() => {
   }
   function facet(picture, group) {
     if (group === "query") return picture.queries.map((number) => collection.about.queries[number].key);
-    return group === "color" ? picture.colors : [picture[group]];
+    return group === "color" ? picture.colors : [picture[group] ?? "none"];
   }
 
   function matches(picture, terms, [width, height], since, but) {
@@ -110,7 +110,7 @@ const filters = (() => {
   }
   function draw() {
     if (!form) return;
-    const groups = MANY.filter((group) => group !== "query" || collection.about.queries.length > 1).map((group) =>
+    const groups = MANY.filter((group) => !["source", "query"].includes(group) || options(group).length > 1).map((group) =>
       make("fieldset", { class: group }, make("legend", {}, GROUPS[group]),
         make("div", {}, ...options(group).map(([value, count]) => choice(group, value, count)))));
     const size = make("select", { name: "size", onchange: () => set("size", size.value) },

@@ -55,10 +55,10 @@ const grid = (() => {
     const image = make("img", { alt: "", decoding: "async", draggable: false });
     image.addEventListener("error", () => image.remove());
     image.src = collection.url(picture.small);
-    const link = make("a", { href: `#id=${picture.id}`, class: "tile", tabIndex: at === current ? 0 : -1,
+    const link = make("a", { href: words.address(picture), class: "tile", tabIndex: at === current ? 0 : -1,
       "aria-label": label(picture), onclick: (event) => { event.preventDefault(); focusOn(at); open(at); } },
     image, make("span", { class: "caption", "aria-hidden": "true" }, make("b", {}, words.size(picture)),
-      make("span", {}, `♥ ${words.number(picture.favorites)}`)), badges(picture));
+      make("span", {}, picture.title || `♥ ${words.number(picture.favorites)}`)), badges(picture));
     link.style.background = picture.colors[0] || "";
     const item = make("div", { class: "item", role: "listitem", "aria-setsize": pictures.length, "aria-posinset": at + 1 }, link);
     Object.assign(item.style, { left: `${place.left}px`, top: `${place.top}px`, width: `${place.width}px`, height: `${place.height}px` });
@@ -69,7 +69,7 @@ const grid = (() => {
   }
   function label(picture) {
     const tags = (picture.tags || []).slice(0, 6).join(", ");
-    return `${picture.id}, ${picture.width} by ${picture.height}, ${picture.purity}${tags ? `, ${tags}` : ""}`;
+    return `${words.name(picture)}, ${picture.width} by ${picture.height}, ${picture.purity}${tags ? `, ${tags}` : ""}`;
   }
   function badges(picture) {
     const list = [];

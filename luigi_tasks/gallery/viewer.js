@@ -1,7 +1,7 @@
 // The full view: PhotoSwipe shows, zooms and swipes; beside it everything that is known of the picture.
 "use strict";
 const viewer = (() => {
-  let shown = null, panel = null, open = theme.stored.get("gallery.details") !== "closed";
+  let shown = null, panel = null, opening = false, open = theme.stored.get("gallery.details") !== "closed";
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   const wide = () => innerWidth >= 900;
 
@@ -9,14 +9,18 @@ const viewer = (() => {
     const originals = collection.about.base !== "pictures/";
     const known = picture.large ? collection.url(picture.large) : collection.url(picture.small);
     const data = { src: known, msrc: collection.url(picture.small), width: picture.width, height: picture.height,
-      alt: `${picture.id}: ${(picture.tags || []).slice(0, 8).join(", ") || picture.category}` };
+      alt: `${words.name(picture)}: ${(picture.tags || []).slice(0, 8).join(", ") || picture.category}` };
     if (originals && picture.original) data.srcset = `${known} 1280w, ${collection.url(picture.original)} ${Math.max(picture.width, 1281)}w`;
     return data;
   }
 
   function start(at, closed) {
     const pictures = grid.pictures, ready = pictures[at];
-    return collection.loadDetail(ready).then((facts) => {
+    if (shown || opening) return null;
+    opening = true;
+    // PhotoSwipe is more than the rest of the page; who only looks at the wall does not wait for it
+    const parts = [collection.loadDetail(ready), ...["photoswipe.umd.min.js", "photoswipe.css"].map(collection.fetched)];
+    return Promise.all(parts).finally(() => { opening = false; }).then(([facts]) => {
       remember(ready, facts);
       shown = new PhotoSwipe({
         index: at, loop: false, bgOpacity: 1, wheelToZoom: true, showHideAnimationType: calm() ? "none" : "fade", preload: [1, 2],
@@ -78,30 +82,33 @@ const viewer = (() => {
   function content(picture, facts) {
     const tags = picture.tags || [];
     const parts = [
-      make("h2", {}, picture.id, " ", make("small", {}, words.size(picture))),
+      make("h2", {}, words.name(picture), " ", make("small", {}, words.size(picture))),
       section("Tags", tags.length ? make("p", { class: "tags" }, ...tags.map((tag) => make("button", { class: "chip", onclick: () => search(tag) }, tag)))
-        : make("p", {}, "not fetched yet")),
+        : make("p", {}, picture.source === "wallhaven" ? "not fetched yet" : "none")),
       section("Facts", table(fields(picture, facts))),
     ];
     if (facts.near) parts.push(section("Near duplicates", make("div", { class: "near" }, ...facts.near.map(near))));
-    parts.push(section("History", make("ol", { class: "history" }, ...story(facts))), origin(picture, facts));
-    return parts;
+    const past = story(facts);
+    if (past.length) parts.push(section("History", make("ol", { class: "history" }, ...past)));
+    return [...parts, origin(picture, facts)];
   }
   const TITLES = { url: "Page", short_url: "Short", image_url: "Image address", ratio: "Ratio", category: "Category", purity: "Purity",
     file_type: "Type", source: "Source", uploaded_at: "Uploaded", uploader: "Uploader", views: "Views", favorites: "Favourites",
     upload_status: "Status", first_seen_at: "First seen", last_seen_at: "Last seen", updated_at: "Changed",
     metrics_updated_at: "Counts changed", details_fetched_at: "Details of", first_run_key: "First run", run_key: "Latest run",
-    page_name: "Latest page", s3_key: "Object", sha256: "SHA-256" };
+    page_name: "Latest page", id: "Product", gender: "Gender", master_category: "Category", sub_category: "Sub-category",
+    article_type: "Article type", base_colour: "Base colour", season: "Season", season_year: "Year", usage: "Usage", exif: "EXIF", s3_key: "Object", sha256: "SHA-256" };
   function fields(picture, facts) {
-    const rows = [["Size", words.bytes(picture.bytes)], ["Site", picture.state.replace("_", "-")],
+    const rows = [["Size", words.bytes(picture.bytes)], ["Site", picture.source === "wallhaven" ? picture.state.replace("_", "-") : picture.source],
       ["Colours", make("span", { class: "colours" }, ...picture.colors.map((colour) => {
         const dot = make("i", { title: colour });
         dot.style.background = colour;
         return dot;
       }))]];
     for (const [name, title] of Object.entries(TITLES)) {
-      const value = facts.fields[name];
-      if (value === null || value === undefined) continue;
+      const known = facts.fields[name];
+      if (known === null || known === undefined) continue;
+      const value = typeof known === "object" ? Object.entries(known).map((one) => one.join(": ")).join(", ") || "none" : known;
       rows.push([title, name.endsWith("_at") ? words.time(value) : typeof value === "number" ? words.number(value) : outside(String(value), String(value))]);
     }
     if (collection.about.base !== "pictures/" && facts.original)
@@ -112,7 +119,7 @@ const viewer = (() => {
     const other = collection.byId.get(id), text = `${id} · ${kind} · distance ${distance}`;
     if (!other) return make("span", {}, text);
     const hidden = other.purity === "nsfw" && !filters.state.purity.has("nsfw");
-    return make("a", { href: `#id=${id}`, onclick: (event) => { event.preventDefault(); shown.close(); jump(id); } },
+    return make("a", { href: words.address(other), onclick: (event) => { event.preventDefault(); shown.close(); jump(id); } },
       hidden ? make("span", {}, "nsfw") : make("img", { src: collection.url(other.small), alt: "" }), make("span", {}, `${text} · ${words.size(other)}`));
   }
   const COMPARED = { purity: "Purity", category: "Category", resolution: "Resolution", file_size: "File size", source: "Source", colors: "Colours" };
@@ -134,6 +141,8 @@ const viewer = (() => {
   function origin(picture, facts) {
     const from = facts.origin;
     if (!from) return section("Where it comes from", make("p", {}, "unknown: the raw page is not here"));
+    if (from.dataset) return section("Where it comes from", table([["Dataset", from.dataset], ["File", from.file],
+      ["Link", from.link && outside(from.link, from.link)], ["Run", from.run]]));
     const asked = new URLSearchParams(from.request.params || {}).toString();
     return section("Where it comes from", table([
       ["Record", `version ${from.version}, position ${from.position} of its page`], ["Page", from.page], ["Page's SHA-256", from.page_sha256],

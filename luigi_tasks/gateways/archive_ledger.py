@@ -37,6 +37,13 @@ from ops.pictures as p inner join ops.image_metadata as m using (sha256)
 where p.source = %s and starts_with(p.picture_id, %s)
 order by p.picture_id
 """
+STORED_KEYS = """
+select e.object_key
+from ops.archive_entries as e inner join ops.image_metadata as m on e.sha256 = m.sha256 and m.status = 'measured'
+where e.run_key = %s and e.outcome = 'stored' and e.lost_at is null
+order by e.name collate "C"
+limit %s
+"""
 
 
 @dataclass(frozen=True)
@@ -128,3 +135,9 @@ def facts(cursor: Cursor, source: str, prefix: str) -> Iterator[dict[str, Any]]:
     names = [column.name for column in cursor.description]
     while rows := cursor.fetchmany(1000):
         yield from (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def stored_keys(cursor: Cursor, run_key: str, limit: int) -> list[str]:
+    """Keys of pictures that the run brought and that decode, by name."""
+    cursor.execute(STORED_KEYS, (run_key, limit))
+    return [key for (key,) in cursor.fetchall()]

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.gateways import gallery_kaggle
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 PAIRS = "draenei_content.duplicate_pairs"
 CLUSTERS = "draenei_content.duplicate_clusters"
+WALLPAPERS = "draenei_content.wallpapers"
+LIFECYCLE = "draenei_content.wallpaper_lifecycle"
 VERDICTS = "draenei_content.duplicate_verdicts"
+# Not what the models say alone: a picture that is taken down, or lost, is not shown until they are built again.
+SHOWN = """
+select w.wallhaven_id
+from draenei_content.wallpapers as w
+inner join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
+where w.upload_status = 'stored'
+"""
 NO_PAIRS = "select '' as wallhaven_id_a, '' as wallhaven_id_b, 0 as distance, '' as kind where false"
 NO_CLUSTERS = "select '' as wallhaven_id, '' as cluster_id, false as is_canonical where false"
 
 # The newest thumbnail stands in for one of today's recipe that is not made yet.
 PICTURES = """
-with pairs as ({pairs}),
+with shown as ({shown}),
+pairs as ({pairs}),
 clusters as ({clusters}),
 near as (
     select id, json_agg(json_build_array(other, distance, kind) order by distance, other) as found
@@ -27,6 +38,7 @@ near as (
         union all
         select wallhaven_id_b, wallhaven_id_a, distance, kind from pairs
     ) as both_ways
+    where other in (select wallhaven_id from shown)
     group by id
 ),
 lives as (
@@ -39,7 +51,7 @@ lives as (
     group by wallhaven_id
 )
 select
-    w.wallhaven_id as id,
+    w.wallhaven_id as id, 'wallhaven' as source, null as title,
     coalesce(small.object_key, w.s3_key) as small,
     coalesce(large.object_key, w.s3_key) as large,
     w.s3_key as original, w.sha256,
@@ -96,55 +108,90 @@ where d.source_sha256 = w.sha256 and d.operation = 'thumbnail' and d.status = 'm
 order by d.recipe = %({recipe})s desc, d.made_at desc limit 1
 """
 REVIEW = """
+with shown as ({shown})
 select
     a.wallhaven_id as a, b.wallhaven_id as b, a.sha256 as sha256_a, b.sha256 as sha256_b,
     pairs.distance, pairs.kind
 from {pairs} as pairs
-join draenei_content.wallpapers as a on pairs.wallhaven_id_a = a.wallhaven_id and a.upload_status = 'stored'
-join draenei_content.wallpapers as b on pairs.wallhaven_id_b = b.wallhaven_id and b.upload_status = 'stored'
-where a.sha256 <> b.sha256
+join draenei_content.wallpapers as a on pairs.wallhaven_id_a = a.wallhaven_id
+join draenei_content.wallpapers as b on pairs.wallhaven_id_b = b.wallhaven_id
+where
+    a.sha256 <> b.sha256
+    and a.wallhaven_id in (select wallhaven_id from shown)
+    and b.wallhaven_id in (select wallhaven_id from shown)
 order by pairs.distance, a.wallhaven_id collate "C", b.wallhaven_id collate "C"
 """
-DECIDED = "select sha256_a, sha256_b, verdict, decided_at::text as decided_at from {verdicts} order by 1, 2"
+DECIDED = """
+select sha256_a, sha256_b, verdict, to_char(decided_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as decided_at
+from {verdicts} order by 1, 2
+"""
 QUERIES = """
 select query_key as key, min(query) as text, count(*) as pictures
 from draenei_content.wallpaper_queries group by query_key order by query_key collate "C"
 """
-STATE = """
-select md5(concat_ws(' ',
-    (select concat_ws(' ', count(*), max(updated_at)) from draenei_content.wallpapers),
-    (select concat_ws(' ', count(*), max(made_at)) from ops.derivatives where operation = 'thumbnail')))
-"""
+QUERIES_OF_KAGGLE = gallery_kaggle.QUERIES.format(shown=gallery_kaggle.SHOWN)
+COUNTED = "select concat_ws(' ', count(*), max({changed})) from {table} where {which}"  # {changed} never goes back
+SUMMED = "select concat_ws(' ', count(*), sum(hashtextextended(({what})::text, 0))) from {table} as t where {which}"
+STATE = {
+    WALLPAPERS: COUNTED.format(table=WALLPAPERS, changed="updated_at", which="upload_status = 'stored'"),
+    "ops.uploads": SUMMED.format(
+        table="ops.uploads", what="wallhaven_id", which="outcome = 'stored' and lost_at is null"
+    ),
+    "ops.derivatives": COUNTED.format(table="ops.derivatives", changed="made_at", which="operation = 'thumbnail'"),
+    "ops.archive_entries": SUMMED.format(
+        table="ops.archive_entries", what="sha256", which="outcome = 'stored' and lost_at is null"
+    ),
+    **{
+        table: SUMMED.format(table=table, what="t", which="true")
+        for table in (
+            *(PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
+            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
+        )
+    },
+}
 
 
 def state(cursor: Cursor) -> str:
-    """A word that changes when a wallpaper or a thumbnail does; one scan, no row leaves the server."""
-    cursor.execute(STATE)
+    """A word that changes with what is shown: wallpapers, thumbnails, duplicates, verdicts, lives, queries.
+
+    One scan of each, no row leaves the server.
+    """
+    parts = [f"({sql})" for table, sql in STATE.items() if _exists(cursor, table)]
+    cursor.execute(f"select md5(concat_ws('|', {', '.join(parts)}))")
     row = cursor.fetchone()
-    assert row, "an aggregate gives one row"
+    assert row, "a select without from gives one row"
     return str(row[0])
 
 
 def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]:
-    """Every stored picture by its id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+    """Every stored picture by its source and id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+    thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
+    recipes = {"small": small, "large": large}
+    if _exists(cursor, gallery_kaggle.IMAGES):
+        sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
+        yield from map(gallery_kaggle.as_shown, _rows(cursor, sql, recipes))
+    if not _exists(cursor, WALLPAPERS):
+        return
     both_there = _exists(cursor, PAIRS) and _exists(cursor, CLUSTERS)
     sql = PICTURES.format(
+        shown=SHOWN,
         pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
         clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
-        thumbnail=THUMBNAIL.format(recipe="small"),
-        thumbnail_large=THUMBNAIL.format(recipe="large"),
+        **thumbnails,
     )
-    return _rows(cursor, sql, {"small": small, "large": large})
+    yield from _rows(cursor, sql, recipes)
 
 
 def queries(cursor: Cursor) -> list[dict[str, Any]]:
-    """Every query that found something: key, text, pictures."""
-    return list(_rows(cursor, QUERIES))
+    """Every query that found something: key, text, pictures; a dataset is one."""
+    datasets = QUERIES_OF_KAGGLE if _exists(cursor, gallery_kaggle.IMAGES) else None
+    wallpapers = QUERIES if _exists(cursor, WALLPAPERS) else None
+    return [row for sql in (datasets, wallpapers) if sql for row in _rows(cursor, sql)]
 
 
 def review(cursor: Cursor) -> list[dict[str, Any]]:
     """The near duplicates that a person can judge, the nearest first; [] before dbt has made any."""
-    return list(_rows(cursor, REVIEW.format(pairs=PAIRS))) if _exists(cursor, PAIRS) else []
+    return list(_rows(cursor, REVIEW.format(shown=SHOWN, pairs=PAIRS))) if _exists(cursor, PAIRS) else []
 
 
 def verdicts(cursor: Cursor) -> list[dict[str, Any]]:
@@ -154,8 +201,13 @@ def verdicts(cursor: Cursor) -> list[dict[str, Any]]:
 
 def require_models(cursor: Cursor) -> None:
     """Raise WarehouseError when dbt has not built the wallpapers yet."""
-    if not _exists(cursor, "draenei_content.wallpapers"):
+    if not has_models(cursor):
         raise WarehouseError("nothing was collected yet", mend="Start with: luigi --module luigi_tasks Collect")
+
+
+def has_models(cursor: Cursor) -> bool:
+    """Whether dbt has built pictures that can be shown."""
+    return _exists(cursor, WALLPAPERS) or _exists(cursor, gallery_kaggle.IMAGES)
 
 
 def _exists(cursor: Cursor, table: str) -> bool:
@@ -164,7 +216,7 @@ def _exists(cursor: Cursor, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _rows(cursor: Cursor, sql: str, arguments: dict[str, object] | None = None) -> Iterator[dict[str, Any]]:
+def _rows(cursor: Cursor, sql: str, arguments: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
     cursor.execute(sql, arguments)
     assert cursor.description is not None
     names = [column.name for column in cursor.description]

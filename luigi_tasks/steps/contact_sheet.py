@@ -9,7 +9,7 @@ from PIL import Image
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
-from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.gateways import archive_ledger, postgres, upload_ledger
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.decoding import DECODER_ERRORS, PNG, open_picture, sniff
@@ -24,6 +24,7 @@ def draw(settings: Settings, run_key: str, store: ObjectStore) -> dict[str, obje
     """Draw what the run stored: {'drawn': number of pictures, 'contact_sheet': the file's path, None when none}."""
     with postgres.transaction(settings) as cursor:
         keys = upload_ledger.stored_keys(cursor, run_key, MAX_PICTURES)
+        keys += archive_ledger.stored_keys(cursor, run_key, MAX_PICTURES)
     destination = settings.draenei_home / "reports" / run_key.replace(":", "") / "contact-sheet.webp"
     drawn = contact_sheet(store, keys, destination)
     return {"drawn": drawn, "contact_sheet": str(destination) if drawn else None}

@@ -19,22 +19,24 @@ from luigi_tasks.sources.answers import LATER
 from luigi_tasks.sources.contract import Page, Request
 from luigi_tasks.steps import sweep
 from luigi_tasks.steps.fetch import Fetched, Fetcher
-from luigi_tasks.steps.rounds import Rounds
+from luigi_tasks.steps.rounds import Rounds, Watch, unwatched
 
 
-def crawl(settings: Settings, run: Run, store: ObjectStore, progress: Progress) -> dict[str, object]:
+def crawl(
+    settings: Settings, run: Run, store: ObjectStore, progress: Progress, watch: Watch = unwatched
+) -> dict[str, object]:
     """Every page of the run's query, until the first page wholly inside what is certified plus one, or the end.
 
     Then a slice of the rotating sweep. Returns pages, records, requests, claimed_total, and why it stopped ('end' or
     'known'); rereads, gaps, pages searched and swept, records that vanished, rounds that went on beside a long crawl,
-    when there are any. The certificate stands in ops.certificates when this returns.
+    when there are any; watch: who sees dbt build in them. The certificate stands in ops.certificates when this returns.
     """
     with Fetcher(settings, run, store, progress) as fetcher:
         walk = _prepared(fetcher)
         route = Route(fetcher)
         records = reads = 0
         seen: dict[str, Position] = {}
-        with Rounds(settings, run) as rounds:
+        with Rounds(settings, run, watch) as rounds:
             while walk.next is not None:
                 rounds.note(reads)
                 fetched = route.read(walk.next, walk.times_read(walk.next))

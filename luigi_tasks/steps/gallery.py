@@ -18,32 +18,32 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.gateways import gallery_ledger, postgres
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps import gallery_bucket, gallery_shell
 from luigi_tasks.steps.recipes import thumbnails
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
 COLUMNS = (
-    *("id", "small", "width", "height", "bytes", "purity", "category", "colors", "tags", "uploader", "views"),
-    *("favorites", "uploaded", "found", "state", "cluster", "canonical", "queries"),
+    *("id", "source", "title", "small", "width", "height", "bytes", "purity", "category", "colors", "tags"),
+    *("uploader", "views", "favorites", "uploaded", "found", "state", "cluster", "canonical", "queries"),
 )
 DETAILS = ("large", "original", "sha256", "fields", "near", "life", "versions", "attempts", "origin")
 LIST_PART, DETAIL_PART = 1000, 64
 PART_NAME = re.compile(r"(list|detail|duplicates)-[0-9a-f]{16}\.js")
-KEPT_IN_REPOSITORY = "README.md"
-CONTENT_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "txt": "text/plain"}
-PREFIX = "gallery/"
 COPIES = "pictures"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a gallery shows. state: changes when a wallpaper or a thumbnail does; the rest as gallery_ledger has it."""
+    """What a gallery shows. state: as state() has it; the rest as gallery_ledger has it."""
 
     state: str
     pictures: Sequence[Mapping[str, Any]]
@@ -52,18 +52,28 @@ class Content:
 
 
 def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
-    """The gallery after a run, as GALLERY says; {} when nothing changed since the last one."""
-    index = home(settings) / "data" / "index.js"
+    """The gallery after a run or a takedown, as GALLERY says; {} when what is there is what the tables say.
+
+    Asked of the bucket itself, so that an upload that failed is made good. Raises StoreError.
+    """
     if settings.gallery == "none":
         return {}
     with postgres.transaction(settings) as cursor:
-        state = gallery_ledger.state(cursor)
-    if index.exists() and f'"state":"{state}"' in index.read_text():
-        return {}
-    written = write(settings, store, home(settings))
-    if settings.gallery == "bucket":
-        written |= upload(settings, store, home(settings))
-    return written
+        if not gallery_ledger.has_models(cursor):
+            return {}
+        now = state(cursor)
+    out, done = home(settings), dict[str, object]()
+    there = _index(out)
+    if (there.get("state"), there.get("base")) != (now, _base(settings, out)):
+        done = write(settings, store, out)
+    if settings.gallery == "bucket" and gallery_bucket.uploaded_state(store) != _index(out)["state"]:
+        done |= upload(settings, store, out)
+    return done
+
+
+def state(cursor: Cursor) -> str:
+    """A word that changes when the gallery would: by what it shows, or by how."""
+    return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}"
 
 
 def home(settings: Settings) -> Path:
@@ -89,7 +99,7 @@ def read(settings: Settings) -> Content:
     with postgres.transaction(settings) as cursor:
         gallery_ledger.require_models(cursor)
         return Content(
-            gallery_ledger.state(cursor),
+            state(cursor),
             list(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest)),
             gallery_ledger.queries(cursor),
             {"pairs": gallery_ledger.review(cursor), "verdicts": gallery_ledger.verdicts(cursor)},
@@ -100,7 +110,7 @@ def lay_out(content: Content, out: Path, base: str) -> None:
     """Write shell and data into a folder; the same content gives the same bytes. base: from the page to the objects."""
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, body in shell().items():
+    for name, body in gallery_shell.shell().items():
         _replace(out / name, body)
     index = _parts(data, content) | {"state": content.state, "base": base}
     _replace(data / "index.js", _script("index", index))
@@ -110,50 +120,21 @@ def lay_out(content: Content, out: Path, base: str) -> None:
             path.unlink()
 
 
-def shell() -> dict[str, bytes]:
-    """The files that are the same for every collection, by name; a page with all that it loads is at most 100 KiB."""
-    folder = resources.files("luigi_tasks") / "gallery"
-    files = [file for file in folder.iterdir() if file.name != KEPT_IN_REPOSITORY]
-    return {file.name: _slim(file.name, file.read_text()).encode() for file in files}
-
-
-def _slim(name: str, text: str) -> str:
-    """Without indentation and whole lines of comment, which no line of ours means anything by; licences stay."""
-    if name.endswith(".css"):
-        text = re.sub(r"/\*(?!!).*?\*/", "", text, flags=re.DOTALL)
-        return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"(?<=[a-z-]):\s+", ":", text))
-    if name.endswith((".js", ".html")) and ".min." not in name:
-        lines = (line.strip() for line in text.splitlines())
-        return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
-    return text
-
-
 def upload(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
-    """Bring a written gallery to the bucket, under gallery/; what is not part of it any more is taken away there.
-
-    The bucket stays as private as it is. Raises SettingsError without a bucket, StoreError.
-    """
+    """Bring a written gallery to the bucket, under gallery/. Raises SettingsError without a bucket, StoreError."""
     if not settings.bucket_name:
         raise SettingsError("there is no bucket to upload to", mend="Set BUCKET_NAME, or open the folder's index.html.")
-    index = (out / "data" / "index.js").read_bytes().replace(f'"base":"{COPIES}/"'.encode(), b'"base":"../"')
-    wanted = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "data").glob("*-*.js"))}
-    wanted |= shell() | {"data/index.js": index}  # last: it names the others
-    for name, body in wanted.items():
-        _put(store, PREFIX + name, body)
-    for head in list(store.list(PREFIX)):
-        if head.key.removeprefix(PREFIX) not in wanted:
-            store.remove(head.key)
-    return {"gallery_in_bucket": store.uri(f"{PREFIX}index.html")}
+    index = _index(out) | {"base": "../"}
+    return gallery_bucket.upload(store, out, _script("index", index).encode(), index["state"])
 
 
-def _put(store: ObjectStore, key: str, body: bytes) -> None:
-    """The one place that renews an object: pages are made again from the tables at any time, originals are not."""
-    digest = hashlib.sha256(body).hexdigest()
-    content_type = CONTENT_TYPES[key.rpartition(".")[2]] + "; charset=utf-8"
-    facts: dict[str, Any] = {"content_type": content_type, "sha256": digest, "metadata": {}}
-    if store.put_if_absent(key, body, **facts).sha256 != digest:
-        store.remove(key)
-        store.put_if_absent(key, body, **facts)
+def _index(out: Path) -> dict[str, Any]:
+    """What is written there; {} when nothing is."""
+    path = out / "data" / "index.js"
+    if not path.exists():
+        return {}
+    written: dict[str, Any] = json.loads(path.read_text().removeprefix("collection.index(").removesuffix(");\n"))
+    return written
 
 
 def _parts(data: Path, content: Content) -> dict[str, Any]:

@@ -9,9 +9,11 @@ do. A process that is killed in a round is a process that was killed in one of t
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import TracebackType
 
+from luigi_tasks.domain.dbt_graph import Watcher
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
@@ -21,6 +23,12 @@ from luigi_tasks.sources.contract import collected_entities
 from luigi_tasks.steps import load, model, publish, session
 
 STEP = "Early"  # in ops.dbt_nodes
+Watch = Callable[[str], Sequence[Watcher]]  # of a step: who is told of the nodes of its next build
+
+
+def unwatched(step: str) -> Sequence[Watcher]:
+    """Nobody."""
+    return ()
 
 
 class Rounds:
@@ -30,8 +38,8 @@ class Rounds:
     pictures those in flight; after an exception dbt is ended at once.
     """
 
-    def __init__(self, settings: Settings, run: Run) -> None:
-        self._settings, self._run = settings, run
+    def __init__(self, settings: Settings, run: Run, watch: Watch = unwatched) -> None:
+        self._settings, self._run, self._watch = settings, run, watch
         # A run of so many pictures at most has them soon, and which ones these are is for the whole listing to say.
         self._chunk = 0 if settings.upload_batch_limit is not None else settings.chunk_pages
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rounds")
@@ -83,7 +91,7 @@ class Rounds:
         until = _Until(self._breaking_off)
         store = session.checked_store(self._settings)
         load.load_entities(self._settings, key, source, collected_entities(CATALOGUE[source]), store, until)
-        model.build(self._settings, key, STEP, until, model.selection(source))
+        model.build(self._settings, key, STEP, until, model.selection(source), self._watch(STEP))
         if not self._asked_to_end.is_set():
             publish.grow(self._settings, key)
             publish.publish(self._settings, key, store, Silent(), enough=self._asked_to_end)

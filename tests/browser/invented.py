@@ -38,11 +38,13 @@ def picture(number: int) -> dict[str, Any]:
     """A row as gallery_ledger.pictures gives it. Every tenth is nsfw; p00007 has a hostile tag."""
     dice = random.Random(number)
     picture_id, (width, height) = f"p{number:05}", SIZES[number % len(SIZES)]
-    thumbnail = f"derivatives/{number % THUMBNAILS}.webp"
+    thumbnail = f"derivatives/{picture_id}.webp"
     near = [[other, 2, "near"] for pair in NEAR if picture_id in pair for other in pair if other != picture_id]
     seen = f"2026-11-{1 + number % 20:02}T07:00:00+00:00"
     return {
         "id": picture_id,
+        "source": "wallhaven",
+        "title": None,
         "small": thumbnail,
         "large": thumbnail,
         "original": thumbnail,
@@ -105,7 +107,9 @@ def gallery(folder: Path, size: int) -> Path:
     thumbnails = folder / "objects" / "derivatives"
     thumbnails.mkdir(parents=True)
     for number in range(THUMBNAILS):
-        Image.effect_noise((320, 200), 20 + number).save(thumbnails / f"{number}.webp", "WEBP")
+        Image.effect_noise((320, 200), 20 + number).save(thumbnails / f"{number}.noise", "WEBP")
+    for number in range(size):  # a name each, so that a request says which picture it is for
+        (thumbnails / f"p{number:05}.webp").hardlink_to(thumbnails / f"{number % THUMBNAILS}.noise")
     lay_out(content(size), folder / "gallery", "../objects/")
     return folder / "gallery"
 
@@ -115,14 +119,14 @@ class Looking:
     """A page, and what it did that it should not have."""
 
     page: Page
-    folder: Path
+    address: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def go(self, page: str = "index.html", address: str = "") -> None:
         """Open a page of the gallery, anew."""
         self.page.goto("about:blank")
-        self.page.goto(f"{(self.folder / page).as_uri()}{address}")
+        self.page.goto(f"{self.address}/{page}{address}")
         self.until("document.querySelector('#count, #progress').textContent !== 'Loading …'")
 
     def until(self, expression: str) -> None:
@@ -131,6 +135,10 @@ class Looking:
         while not self.page.evaluate(expression):
             assert time.monotonic() < deadline, f"never became true: {expression}"
             self.page.wait_for_timeout(20)
+
+    def thumbnails(self) -> list[str]:
+        """Ids of the pictures whose thumbnails were asked for."""
+        return [Path(url).stem for url in self.requests if "/derivatives/" in url]
 
     @property
     def count(self) -> str:
@@ -143,11 +151,11 @@ class Looking:
         return [link.removeprefix("#id=") for link in links]
 
 
-def look(context: BrowserContext, folder: Path) -> Looking:
-    """A new page that remembers errors and requests."""
+def look(context: BrowserContext, address: str) -> Looking:
+    """A new page that remembers errors and requests. address: of the gallery."""
     page = context.new_page()
     page.set_default_timeout(8000)
-    looking = Looking(page, folder)
+    looking = Looking(page, address)
     page.on("console", lambda said: looking.complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda problem: looking.complaints.append(str(problem)))
     page.on("request", lambda request: looking.requests.append(request.url))

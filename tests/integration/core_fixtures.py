@@ -16,7 +16,7 @@ from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.objects import ObjectStore, Put, open_store
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import crawl, load
+from luigi_tasks.steps import crawl, load, rounds
 from tests.conftest import Warehouse
 from twin import Twin
 
@@ -86,9 +86,15 @@ class Collecting:
             run_ledger.open_run(cursor, run, MADE_WITH)
         return run
 
-    def crawl(self, run: Run, store: ObjectStore | None = None, progress: Notes | None = None) -> dict[str, Any]:
+    def crawl(
+        self,
+        run: Run,
+        store: ObjectStore | None = None,
+        progress: Notes | None = None,
+        watch: rounds.Watch = rounds.unwatched,
+    ) -> dict[str, Any]:
         """Fetch as the task does it, its step entered when it is complete."""
-        result = crawl.crawl(self.settings, run, store or self.store, progress or Silent())
+        result = crawl.crawl(self.settings, run, store or self.store, progress or Silent(), watch)
         with postgres.transaction(self.settings) as cursor:
             run_ledger.complete_step(cursor, run.key, "Fetch", datetime.datetime.now(datetime.UTC), result)
         return result

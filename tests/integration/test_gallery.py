@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from luigi_tasks import settings as settings_module
-from luigi_tasks.domain.errors import SettingsError, WarehouseError
+from luigi_tasks.domain.errors import SettingsError, StoreError, WarehouseError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.steps import gallery, publish
+from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.steps import gallery, gallery_shell, publish, takedown
 from luigi_tasks.steps.derive import derive
 from luigi_tasks.verbs.gallery import gallery as verb
+from tests.browser.invented import CHROMIUM, browser, look
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import Collecting
+from tests.integration.gallery_fixtures import bytes_by_name, rows, said
 from tests.integration.replay_fixtures import build, site, whole_run
+from tests.s3_double import BUCKET, s3_double
 from twin import Twin
 
 DUPLICATES = """
@@ -31,6 +32,8 @@ from draenei_content.wallpapers where upload_status = 'stored';
 create table draenei_content.duplicate_clusters as
 select wallhaven_id_a as wallhaven_id, 'c1' as cluster_id, true as is_canonical from draenei_content.duplicate_pairs
 """
+VERDICT = "insert into draenei_content.duplicate_verdicts values (%s, %s, 'same', '2026-11-21 06:00:00+00')"
+MISSED = "insert into ops.tombstones (wallhaven_id, reason) values (%s, 'asked for')"
 
 
 @pytest.fixture
@@ -38,24 +41,6 @@ def twin() -> Iterator[Twin]:
     """A site."""
     with site() as running:
         yield running
-
-
-def said(folder: Path, kind: str) -> list[Any]:
-    """The last argument of every call of that kind in the data."""
-    texts = [path.read_text() for path in sorted((folder / "data").glob(f"{kind}*.js"))]
-    calls = [text.removeprefix(f"collection.{kind}(").removesuffix(");\n") for text in texts]
-    return [json.loads(f"[{call}]")[-1] for call in calls]
-
-
-def rows(folder: Path) -> dict[str, dict[str, Any]]:
-    """The list by id."""
-    columns = said(folder, "index")[0]["columns"]
-    named = [dict(zip(columns, row, strict=True)) for part in said(folder, "list") for row in part]
-    return {row["id"]: row for row in named}
-
-
-def bytes_by_name(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_it_shows_what_the_tables_say_and_changes_with_them(
@@ -89,33 +74,98 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
     gallery.write(c.settings, c.store, tmp_path / "home" / "again")
     assert bytes_by_name(tmp_path / "home" / "again") == before, "the same tables, the same bytes"
 
-    gone, hostile = sorted(shown)[3:5]
-    warehouse.rows("update draenei_content.wallpapers set upload_status = 'taken_down' where wallhaven_id = %s", gone)
+    _what_people_and_the_site_do_shows(c, monkeypatch)
+    _the_bucket_has_it_though_an_upload_failed(c)
+
+
+def _what_people_and_the_site_do_shows(c: Collecting, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, asked = gallery.home(c.settings), c.warehouse.rows
+    gone, hostile, lost, *_ = sorted(rows(folder))[3:]
+    thumbnail = folder / said(folder, "index")[0]["base"] / rows(folder)[gone]["small"]
+
+    def renewed(*change: str | list[str]) -> dict[str, object]:
+        asked(*change)
+        return gallery.refresh(c.settings, c.store)
+
+    assert renewed(DUPLICATES)["gallery_pictures"] == 30, "pairs and clusters"
+    assert [pair["distance"] for pair in said(folder, "duplicates")[0]["pairs"]] == [2]
+    assert rows(folder)[min(rows(folder))]["cluster"] == "c1"
+    assert renewed(VERDICT, "a" * 64, "b" * 64), "a verdict"
+    assert said(folder, "duplicates")[0]["verdicts"][0]["decided_at"] == "2026-11-21T06:00:00Z"
+    assert renewed("update draenei_content.duplicate_clusters set is_canonical = false"), "the canonical one"
+    assert renewed(MISSED, hostile), "a life"
+    assert rows(folder)[hostile]["state"] == "taken_down"
+    assert renewed("update draenei_content.wallpaper_queries set query = 'other'"), "a query's words"
+    assert renewed("update ops.uploads set lost_at = now() where wallhaven_id = %s", lost)["gallery_pictures"] == 29
+    with monkeypatch.context() as newer:
+        newer.setattr(gallery_shell, "digest", lambda: "another version")
+        assert gallery.refresh(c.settings, c.store), "another shell"
+        assert gallery.refresh(c.settings, c.store) == {}
+
+    takedown.take_down(c.settings, c.store, takedown.plan(c.settings, c.store, gone), "asked for")
+    assert gallery.refresh(c.settings, c.store)["gallery_pictures"] == 28, "before the models say so"
+    assert not thumbnail.exists()
+    assert gone.encode() not in b"".join(bytes_by_name(folder).values())
+
     tags = ["</script>", "\u2028"]
-    warehouse.rows("update draenei_content.wallpapers set tags = %s where wallhaven_id = %s", tags, hostile)
-    warehouse.rows(DUPLICATES)
+    asked("update draenei_content.wallpapers set tags = %s where wallhaven_id = %s", tags, hostile)
     monkeypatch.setattr(settings_module, "load", lambda: c.settings)
     answer = CliRunner().invoke(verb, [], catch_exceptions=False)
-    assert answer.output == f"29 pictures: {(folder / 'index.html').as_uri()}\n"
-    assert gone not in rows(folder)
-    assert gone.encode() not in b"".join(b for name, b in bytes_by_name(folder).items() if "list" in name)
+    assert answer.output == f"28 pictures: {(folder / 'index.html').as_uri()}\n"
     assert rows(folder)[hostile]["tags"] == tags
-    assert rows(folder)[min(shown)]["cluster"] == "c1"
-    assert [pair["distance"] for pair in said(folder, "duplicates")[0]["pairs"]] == [2]
     with pytest.raises(SettingsError, match="no bucket"):
         gallery.upload(c.settings, c.store, folder)
 
-    in_bucket = c.settings.model_copy(update={"bucket_name": "b"})  # the folder stands in for it: the interface is one
-    gallery.write(in_bucket, c.store, tmp_path / "local")
-    local = rows(tmp_path / "local")
-    assert all((tmp_path / "local" / gallery.COPIES / row["small"]).is_file() for row in local.values())
-    c.store.put_if_absent(
-        "gallery/data/list-0.js", b"old", content_type="x", sha256=hashlib.sha256(b"old").hexdigest(), metadata={}
-    )
-    for _ in range(2):
-        gallery.upload(in_bucket, c.store, tmp_path / "local")
-    assert isinstance(c.store, FolderStore)
-    uploaded = c.store.root / "gallery"
-    assert rows(uploaded) == local
-    assert not (uploaded / "data" / "list-0.js").exists()
-    assert all((uploaded / said(uploaded, "index")[0]["base"] / row["small"]).is_file() for row in local.values())
+
+def _the_bucket_has_it_though_an_upload_failed(c: Collecting) -> None:
+    """The folder's gallery stands there as the state of before: GALLERY becomes bucket, and the bucket says no once."""
+    local = gallery.home(c.settings)
+    with s3_double() as double:
+        settings, store = c.settings.model_copy(update=double.settings() | {"gallery": "bucket"}), double.store()
+        for head in c.store.list("derivatives/"):
+            _put(store, head.key, c.store.get(head.key))
+        _put(store, "gallery/data/list-0.js", b"old")
+        double.state.fault("denied", prefix="gallery/duplicates.js")
+        with pytest.raises(StoreError):
+            gallery.refresh(settings, store)
+        assert "gallery/state.txt" not in double.state.versions
+        assert gallery.refresh(settings, store)["gallery_in_bucket"] == f"s3://{BUCKET}/gallery/index.html"
+        assert gallery.refresh(settings, store) == {}
+        assert "gallery/data/list-0.js" not in double.state.versions
+        assert all((local / gallery.COPIES / row["small"]).is_file() for row in rows(local).values())
+
+        before = {key for key in double.state.versions if key.startswith("gallery/")}
+        double.state.requests.clear()
+        taken = min(rows(local))
+        c.warehouse.rows("update ops.uploads set lost_at = now() where wallhaven_id = %s", taken)
+        assert gallery.refresh(settings, store)["gallery_pictures"] == 27
+        kept = before & double.state.versions.keys()
+        assert "gallery/data/index.js" in kept
+        removed = {key for method, key in double.state.requests if method == "DELETE"}
+        assert removed
+        assert not removed & kept, "replaced in place: no reader meets a 404"
+        assert taken not in _as_a_browser_sees_it(f"{double.endpoint}/{BUCKET}/gallery", len(rows(local)))
+
+
+def _put(store: ObjectStore, key: str, body: bytes) -> None:
+    digest = hashlib.sha256(body).hexdigest()
+    store.put_if_absent(key, body, content_type="image/webp", sha256=digest, metadata={})
+
+
+def _as_a_browser_sees_it(address: str, count: int) -> list[str]:
+    """The ids of the tiles; every thumbnail is there, the page's policy is kept and nothing complains."""
+    if CHROMIUM is None:
+        return []
+    with browser() as running:
+        looking = look(running.new_context(viewport={"width": 1300, "height": 5000}), address)
+        looking.go()
+        assert looking.count == f"{count} pictures"
+        looking.until(f"[...document.images].filter(one => one.complete && one.naturalWidth).length === {count}")
+        looking.page.click(".tile >> nth=1")
+        looking.page.wait_for_selector(".pswp__details h2")
+        looking.page.wait_for_selector(".pswp__item img")
+        looking.go("duplicates.html")
+        assert looking.complaints == []
+        assert {url.split("/")[2] for url in looking.requests if url.startswith("http")} == {address.split("/")[2]}
+        looking.go()
+        return looking.ids()

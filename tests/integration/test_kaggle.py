@@ -23,9 +23,10 @@ from luigi_tasks.domain.run import Query, Run
 from luigi_tasks.gateways import derivative_ledger, parquet, postgres, run_ledger
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
-from luigi_tasks.steps import archive, clean, derive, load, model, takedown
+from luigi_tasks.steps import archive, clean, contact_sheet, derive, gallery, load, model, takedown
 from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
+from tests.integration import gallery_fixtures
 from twin import kaggle as site
 
 DATASET = "owner/name"
@@ -138,6 +139,7 @@ def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
     assert {"gender", "master_category", "base_colour", "season", "season_year"} <= by_product.keys()
     by_picture = dict(rows(counted.format("pictures", "kaggle_picture_counts")))
     assert by_picture == dict.fromkeys(("size", "shape", "mode", "brightness"), PRODUCTS - 1)
+    _its_pictures_are_shown(dataset, run)
     audit = "select seen, inserted, quarantined from draenei_content.run_audit where run_key = %s"
     assert rows(audit, run.key) == [(2 * PRODUCTS - 2, 2 * PRODUCTS - 2, 2)]
 
@@ -149,6 +151,39 @@ def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
     lines = parquet.read(dataset.store.get(styles))
     assert {type(line["id"]) for line in lines} == {int}
     assert [line["year"] for line in lines].count(None) == 1, "the cell that is empty, not the one that is bad"
+
+
+def _its_pictures_are_shown(dataset: Dataset, run: Run) -> None:
+    settings, store = dataset.settings, dataset.store
+    drawn = contact_sheet.draw(settings, run.key, store)
+    assert drawn["drawn"] == PRODUCTS - 1, "what does not decode is left out"
+    assert Path(str(drawn["contact_sheet"])).is_file()
+    assert gallery.refresh(settings, store)["gallery_pictures"] == PRODUCTS - 1
+    assert gallery.refresh(settings, store) == {}
+    folder = gallery.home(settings)
+    shown = gallery_fixtures.rows(folder)
+    select = "select id, display_name, season, master_category from draenei_content.kaggle_products"
+    products = {number: told for number, *told in dataset.warehouse.rows(select)}
+    for name, row in shown.items():
+        assert (row["source"], row["purity"], row["width"] > 0) == ("kaggle", "sfw", True)
+        assert (folder / "../objects" / row["small"]).read_bytes()[8:12] == b"WEBP"
+        assert row["colors"]
+        assert all(int(colour[at : at + 2], 16) % 0x33 == 0 for colour in row["colors"] for at in (1, 3, 5))
+        assert name.startswith(f"{DATASET}/images/")
+        title, season, category = products.get(int(Path(name).stem), (None, None, None))
+        assert (row["title"], row["category"]) == (title, category)
+        assert season is None or season in row["tags"]
+    (about,) = gallery_fixtures.said(folder, "index")
+    assert about["queries"] == [{"key": f"kaggle/{DATASET}", "text": DATASET, "pictures": PRODUCTS - 1}]
+    gone, row = next(iter(shown.items()))
+    takedown.take_down(settings, store, takedown.plan(settings, store, _sha256(folder, gone)), "asked for")
+    left = PRODUCTS - 1 - sum(one["small"] == row["small"] for one in shown.values())
+    assert gallery.refresh(settings, store)["gallery_pictures"] == left < PRODUCTS - 1
+
+
+def _sha256(folder: Path, picture_id: str) -> str:
+    facts = {name: fact for part in gallery_fixtures.said(folder, "detail") for name, fact in part.items()}
+    return str(facts[picture_id]["sha256"])
 
 
 def test_the_same_archive_again_changes_nothing_and_reads_nothing(dataset: Dataset) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from luigi_tasks.domain.dbt_graph import Graph, News, State
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres, upload_ledger
 from luigi_tasks.steps import load, model, publish, rounds
@@ -56,6 +57,32 @@ class AfterPage(Silent):
             self._act()
 
 
+class Watching:
+    """A Watcher of every build that remembers what was done."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.done: set[str] = set()
+        self._graph = Graph({})
+
+    def of(self, step: str) -> list[Watching]:
+        """As rounds ask for it."""
+        self.steps.append(step)
+        return [self]
+
+    def begin(self, graph: Graph) -> None:
+        """Remember the nodes."""
+        self._graph = graph
+
+    def tell(self, news: News) -> None:
+        """Remember what is done."""
+        if news.state is State.DONE:
+            self.done.add(self._graph.nodes[news.unique_id].name)
+
+    def end(self, said: str) -> None:
+        """Nothing is left to tell."""
+
+
 def no_thread_is_left() -> bool:
     return not any(one.name.startswith(("rounds", "publish")) for one in threading.enumerate())
 
@@ -72,8 +99,10 @@ def test_the_first_picture_is_stored_before_the_last_page_is_fetched(collecting:
         there = wait_until(lambda: numbers(collecting, stored) != [0], PATIENCE)
         seen.append((there, len(pages_asked(twin))))
 
-    run = collecting.run()
-    result = collecting.crawl(run, progress=AfterPage(PAGES - 1, look))
+    run, watched = collecting.run(), Watching()
+    result = collecting.crawl(run, progress=AfterPage(PAGES - 1, look), watch=watched.of)
+    assert set(watched.steps) == {rounds.STEP}
+    assert {"stg_wallhaven__wallpapers", "wallpapers"} <= watched.done
     assert seen == [(True, PAGES - 1)]
     assert result["pages"] == PAGES
     assert result["rounds"] >= 1
