@@ -13,13 +13,15 @@ import psycopg2
 
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.gateways import embedded_postgres, fsck_ledger, postgres
+from tests.prove import lines
 from tests.prove.arena import LEASE_SECONDS, Arena
 from tests.prove.invariants import INVARIANTS, Ended, World, check
 from tests.prove.plan import Case
 from tests.prove.process import LINE, Child
 from twin import Fault
 
-STEP = {"load": "Load", "model": "Model", "publish": "Report", "whole": "Report"}
+PICTURE_SCOPES = frozenset({"publish", "publish2", "whole", "rounds"})
+STEP = {"load": "Load", "model": "Model", **dict.fromkeys(PICTURE_SCOPES, "Report")}
 PEER_SECONDS = 3.0
 # What the source has to do so that a point is passed at all.
 NEEDS = {
@@ -28,8 +30,7 @@ NEEDS = {
     "run.error": Fault("status", "search", status=403, times=None),
     "publish.heartbeat": Fault("slow", "image", times=4, seconds=0.8),
 }
-PICTURE_SCOPES = frozenset({"publish", "whole"})
-REFRESHED_SCOPES = frozenset({"whole"})
+REFRESHED_SCOPES = frozenset({"whole", "rounds"})
 MODELS = "draenei_"
 # What is asked only of cases that show something about it; every other invariant is asked of every case.
 SAMPLED = frozenset(
@@ -88,12 +89,25 @@ def run(arena: Arena, case: Case) -> Result:
     return result
 
 
-def _make(arena: Arena, case: Case, result: Result) -> None:
+def lines_of(arena: Arena, scope: str, state: str) -> int:
+    """How many lines of luigi_tasks a scope executes from a state to its end."""
+    counting = Case(f"{LINE}:0:kill", scope, state, "folder")
+    child = arena.start(_begin(arena, counting), scope, counting.fault)
+    child.wait()
+    return int(child.said().rpartition(f"{lines.SAID} ")[2].split()[0])
+
+
+def _begin(arena: Arena, case: Case) -> World:
     world = arena.world(case.state, case.store, *(["collected"] if case.scope == "replay" else []))
     if case.scope == "postgres":
         nothing = dict.fromkeys(("pghost", "pgport", "pguser", "pgpassword", "pgdatabase"))
         world.settings = world.settings.model_copy(update=nothing)
     _plant(arena, world, case)
+    return world
+
+
+def _make(arena: Arena, case: Case, result: Result) -> None:
+    world = _begin(arena, case)
     try:
         _strike(arena, world, case, result)
         _settle(arena, world, case, result)

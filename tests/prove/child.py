@@ -137,6 +137,7 @@ SCOPES: dict[str, Callable[[datetime.datetime], int]] = {
     "load": tasks("Load"),
     "model": tasks("Model"),
     "publish": tasks("Publish", "Derive", "LoadDetails", then="Report"),
+    "publish2": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "crew": crew,
     "refresh": refresh,
     "replay": replay,
