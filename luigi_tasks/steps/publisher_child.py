@@ -136,12 +136,14 @@ def _fork_all(order: Order, line: Line, *turns: OneAtATime) -> tuple[list[int], 
 
 
 def _publish(order: Order, store: ObjectStore, share: Share, line: Line) -> int:
-    """The life of a publisher; its exit code."""
-    with contextlib.suppress(KeyboardInterrupt), line, asked_to_stop() as asked, Tally(line) as tally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        for sentence in work_off(order.settings, order.run_key, store, tally, share, asked):
-            line.say(stopped=sentence[:LONGEST_TEXT])
-    return int(line.failed)
+    """The life of a publisher; its exit code, 0 only when it found nothing left that could be done."""
+    with contextlib.suppress(KeyboardInterrupt):
+        with line, asked_to_stop() as asked, Tally(line) as tally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            for sentence in work_off(order.settings, order.run_key, store, tally, share, asked):
+                line.say(stopped=sentence[:LONGEST_TEXT])
+        return int(line.failed)
+    return 1
 
 
 def _ends(children: list[int], alive: int, stops: list[int]) -> list[int]:

@@ -142,6 +142,18 @@ def test_all_killed_is_an_error_that_says_what_to_do(parent: subprocess.Popen[st
     assert "all publishing processes ended early (exit codes [-9, -9, -9]). Run the same command again" in said
 
 
+def test_all_told_to_stop_by_somebody_else_is_one_too(
+    publishing: Publishing, gate: Gate, parent: subprocess.Popen[str]
+) -> None:
+    for publisher in publishers_of(parent.pid):
+        os.kill(publisher, signal.SIGTERM)
+    time.sleep(0.5)
+    gate.opened.set()
+    assert parent.wait(20) == 1, "most of the manifest is open"
+    said = parent.stderr.read() if parent.stderr else ""
+    assert "all publishing processes ended early (exit codes [1, 1, 1]). Run the same command again" in said
+
+
 def test_an_error_of_one_fails_the_step_with_its_words_and_stops_all(publishing: Publishing, gate: Gate) -> None:
     run_key = publishing.freeze("1")
     gate.let(8)

@@ -17,9 +17,8 @@ from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.settings import Settings
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
-from tests.prove import lines
 from tests.prove.child import WRONG_PURITY
-from tests.prove.process import LINE, Child, environment
+from tests.prove.process import Child, environment
 from tests.prove.world import QUARANTINED, World
 from tests.s3_double import Manners, Server, State, Version, s3_double
 from twin import Account, Catalogue, Fault, Twin
@@ -129,12 +128,6 @@ class Arena:
         """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
         target = {"PROVE_TARGET": self.takedown_target}
         return Child(world, scope, {**environment(world, self.folder), **target}, fault)
-
-    def lines_of(self, scope: str, state: str) -> int:
-        """How many lines of luigi_tasks a scope executes from a state to its end."""
-        child = self.start(self.world(state, "folder"), scope, f"{LINE}:0:kill")
-        child.wait()
-        return int(child.said().rpartition(f"{lines.SAID} ")[2].split()[0])
 
     def finish(self, world: World, scope: str) -> None:
         """Run a scope to its end; raises RuntimeError with its last words when it fails."""

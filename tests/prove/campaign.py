@@ -28,10 +28,21 @@ from pathlib import Path
 from luigi_tasks.gateways import embedded_postgres
 from tests.conftest import Warehouse
 from tests.prove.arena import Arena
-from tests.prove.cases import Result, run
+from tests.prove.cases import Result, lines_of, run
 from tests.prove.invariants import INVARIANTS
 from tests.prove.plan import Case, case_of, plan
 from tests.prove.process import LINE
+
+# Where the sweep kills at lines: each scope by the state that it begins from.
+SWEPT = {
+    "load": "empty",
+    "model": "loaded",
+    "publish": "modelled",
+    "replay": "empty",
+    "migrate": "blank",
+    **dict.fromkeys(("redrive", "repair", "takedown"), "collected"),
+}
+LEAST_STRUCK = 0.9
 
 
 @dataclass
@@ -53,7 +64,13 @@ class Campaign:
     @property
     def failed(self) -> bool:
         """True when anything is wrong."""
-        return any(result.violations or result.missed for result in self.results)
+        return self.too_few_lines or any(result.violations or result.missed for result in self.results)
+
+    @property
+    def too_few_lines(self) -> bool:
+        """True when a sweep killed little: its processes ended before the lines that they were to be killed at."""
+        swept = [result.struck for result in self.results if result.case.point == LINE]
+        return sum(swept) < LEAST_STRUCK * len(swept)
 
     def by_invariant(self) -> list[dict[str, object]]:
         """[{'invariant', 'says', 'cases', 'violations'}] in the order of the checker."""
@@ -104,6 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
     print(campaign.table())
+    if campaign.too_few_lines:
+        print(f"TOO FEW LINES: fewer than {LEAST_STRUCK:.0%} of the processes were still there to be killed at theirs")
     print(f"seed {options.seed}, {time.monotonic() - begun:.0f} s")
     if options.out:
         options.out.write_text(json.dumps(campaign.by_invariant(), indent=2) + "\n")
@@ -122,7 +141,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--points", default="", help="only points that start so, such as publish.")
     parser.add_argument("--store", choices=("folder", "s3", "overwrites"), help="with --fault: over this store")
-    parser.add_argument("--sweep", choices=("lines",), help="kill at executed lines of Load and Publish instead")
+    parser.add_argument("--sweep", choices=("lines",), help="kill at executed lines of eight scopes instead")
     parser.add_argument("--stride", type=int, default=0, help="with --sweep: every so many lines; default: --kills")
     parser.add_argument("--load", action="store_true", help="with --fault line:k:kill: of Load rather than of Publish")
     parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
@@ -140,12 +159,12 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 
 def _swept(options: argparse.Namespace, server: embedded_postgres.Server, folder: Path) -> list[Case]:
-    """A kill at every stride-th line of Load and of Publish, from a seeded first one to the last."""
+    """A kill at every stride-th line of each scope, from a seeded first one to the last."""
     cases = []
     with Arena(server, folder / "counting", 99) as arena:
-        for scope, state in (("load", "empty"), ("publish", "modelled")):
-            number = arena.lines_of(scope, state)
-            stride = options.stride or max(1, 2 * number // options.kills)
+        for scope, state in SWEPT.items():
+            number = lines_of(arena, scope, state)
+            stride = options.stride or max(1, len(SWEPT) * number // options.kills)
             first = random.Random(options.seed).randint(1, stride)
             print(f"{scope}: {number} lines, a kill at every {stride}. from the {first}. on", flush=True)
             cases += [Case(f"{LINE}:{k}:kill", scope, state, "folder") for k in range(first, number + 1, stride)]

@@ -61,6 +61,15 @@ def crew(minute: datetime.datetime) -> int:
     return 0
 
 
+def refresh(minute: datetime.datetime) -> int:
+    """All models anew, from all that was loaded."""
+    from luigi_tasks.pipeline import Model
+
+    run = Model(run_id=minute).collected_run
+    model.build(settings.load(), run.key, "Refresh", Silent(), from_the_start=True)
+    return 0
+
+
 def replay(minute: datetime.datetime) -> int:
     """The raw zone into a warehouse that has nothing, without the models; one that is filled is left alone."""
     from luigi_tasks.steps import replay as steps
@@ -128,7 +137,9 @@ SCOPES: dict[str, Callable[[datetime.datetime], int]] = {
     "load": tasks("Load"),
     "model": tasks("Model"),
     "publish": tasks("Publish", "Derive", "LoadDetails", then="Report"),
+    "publish2": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "crew": crew,
+    "refresh": refresh,
     "replay": replay,
     "redrive": redrive,
     "retry": retry,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from tests.prove.cases import SAMPLED
 from tests.prove.counting import Count
 from tests.prove.promises import AREAS, Guarantee, Limit, Registry
 
@@ -22,20 +24,53 @@ Whether the proofs would notice is tried as well: `make prove-power` plants plau
 `tests/prove/bugs`, and expects the tests to fail. `make prove-load` runs the pipeline over 100,000 records and
 10,000 pictures with one request in twenty faulted.
 """
+RUN = "The numbers are of a run with {} kills, seed {}, in {} s on {} cores."
+ENOUGH_KILLS = 300
 TABLE = "| guarantee | breaks when it is broken | cases |\n|---|---|---|\n"
 LIMITS = "## What is not guaranteed\n\n"
 ROW = re.compile(r"\| \[`([^`]+)`\]\(\.\./([^)]+)\) \| (\d+) \|$", re.MULTILINE)
 
 
-def markdown(registry: Registry, cases: Mapping[str, int]) -> str:
+@dataclass(frozen=True)
+class Ran:
+    """The run that the numbers are of. seconds: of the whole run, by the clock."""
+
+    kills: int
+    seed: int
+    seconds: int
+    cores: int
+
+    def __str__(self) -> str:
+        return RUN.format(*astuple(self))
+
+
+def markdown(registry: Registry, cases: Mapping[str, int], ran: Ran) -> str:
     """The document, whole. cases: by proof; a proof that was not run has 0."""
     areas = (f"## {area.capitalize()}\n\n{TABLE}{''.join(_rows(registry, area, cases))}\n" for area in AREAS)
-    return f"{HEAD}\n{''.join(areas)}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
+    return f"{HEAD}\n{ran}\n\n{''.join(areas)}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
 
 
 def cases_in(text: str) -> dict[str, int]:
     """The numbers of cases that a document tells, by proof."""
     return {_name(label, file): int(number) for label, file, number in ROW.findall(text)}
+
+
+def ran_in(text: str) -> Ran:
+    """The run that a document's numbers are of; of no kills when it does not say."""
+    found = re.search(RUN.format(*[r"(\d+)"] * 4), text)
+    return Ran(*map(int, found.groups())) if found else Ran(0, 0, 0, 0)
+
+
+def shortcomings(registry: Registry, cases: Mapping[str, int], ran: Ran) -> list[str]:
+    """Why numbers may not stand in the document, a sentence each: it is of whole runs alone."""
+    few = [] if ran.kills >= ENOUGH_KILLS else [f"{ran.kills} kills: the document is of at least {ENOUGH_KILLS}"]
+    unproven = [proof for one in registry.guarantees for proof in one.proofs if not cases.get(proof)]
+    rarely = [
+        f"{name}: checked after {cases[name]} kills, every kill is to be followed by it"
+        for name in registry.invariants
+        if name not in SAMPLED and 0 < cases.get(name, 0) < ENOUGH_KILLS
+    ]
+    return [*few, *(f"{proof}: no case was run" for proof in unproven), *rarely]
 
 
 def table(registry: Registry, counts: Mapping[str, Count]) -> str:

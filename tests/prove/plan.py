@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from luigi_tasks.domain.faults import POINTS, SIGNALS
 
 ACTIONS = (*SIGNALS, "exception")
-WHOLE_EVERY = 10
 # Where a point is passed, by the longest prefix: (scope, state to begin from, stores).
 FOLDER, ANY, OVERWRITES = ("folder",), ("folder", "s3", "overwrites"), ("overwrites",)
 PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -40,13 +39,31 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "migrate": ("migrate", "blank", FOLDER),
     "postgres": ("postgres", "blank", FOLDER),
 }
+# Steps that write to the bucket and have no point, and why; tests/unit/test_faults.py knows of no other.
+WITHOUT_POINTS = {
+    "gallery": "made of nothing but the tables, and compared with them anew by every run",
+    "refetch": "a response is created under its own key and then entered, as in fetch, which has the points",
+}
 # Of the other sources' steps, and of erasing a person: their own kill tests do that.
 ELSEWHERE = ("archive.", "clean.", "erase.")
 PLACED = frozenset(point for point in POINTS if not point.startswith(ELSEWHERE))
 # Points that every picture passes: any of the first few turns is as good. All others: the first.
 BY_PICTURE = ("claim", "download", "verify", "intent", "put", "register")
 TURNS = 6
-IN_WHOLE = ("fetch", "crawl", "load", "details", "model", "freeze", "publish.put", "publish.register", "report", "step")
+# Of so many cases at such a point one is made where more goes on: {scope: (every, state, points)}.
+VARIANTS: dict[str, tuple[int, str, tuple[str, ...]]] = {
+    "publish2": (
+        *(3, "modelled"),
+        tuple(f"publish.{step}." for step in ("claim", "download", "verify", "intent", "put", "register")),
+    ),
+    "rounds": (7, "empty", ("load", "model", "freeze", "publish.put", "publish.register")),
+    "whole": (
+        *(10, "empty"),
+        ("fetch", "crawl", "load", "details", "model", "freeze", "publish.put", "publish.register", "report", "step"),
+    ),
+}
+# A process of two is not the one that was started, nobody would see it stop; the whole would only wait.
+NOT_VARIED = "stop"
 
 
 @dataclass(frozen=True)
@@ -90,11 +107,22 @@ def plan(seed: int, kills: int, prefix: str = "") -> list[Case]:
     if not points:
         raise ValueError(f"no crash point starts with {prefix!r}")
     dice = random.Random(seed)
-    cases = [case_of(fault, dice) for fault in _faults(dice, points, kills)]
-    return [
-        _in_the_whole(case) if number % WHOLE_EVERY == 0 and _fits(case) else case
-        for number, case in enumerate(cases, 1)
-    ]
+    return list(_varied(case_of(fault, dice) for fault in _faults(dice, points, kills)))
+
+
+def _varied(cases: Iterable[Case]) -> Iterator[Case]:
+    """Here and there the same fault in the whole pipeline, in a round of it, or in one of two publishing processes."""
+    turns = dict.fromkeys(VARIANTS, 0)
+    for case in cases:
+        fits = [scope for scope, (_, _, points) in VARIANTS.items() if case.point.startswith(points)]
+        for scope in fits if case.action != NOT_VARIED else ():
+            turns[scope] += 1
+            if turns[scope] >= VARIANTS[scope][0]:
+                turns[scope] = 0
+                yield Case(f"{case.point}:1:{case.action}", scope, VARIANTS[scope][1], case.store)
+                break
+        else:
+            yield case
 
 
 def _faults(dice: random.Random, points: list[str], kills: int) -> Iterator[str]:
@@ -106,12 +134,3 @@ def _faults(dice: random.Random, points: list[str], kills: int) -> Iterator[str]
         point = order[place_in_round]
         by_picture = point.startswith("publish.") and point.split(".")[1] in BY_PICTURE
         yield f"{point}:{dice.randint(1, TURNS) if by_picture else 1}:{actions[point][turn % len(ACTIONS)]}"
-
-
-def _fits(case: Case) -> bool:
-    return case.point.startswith(IN_WHOLE) and case.action != "stop"
-
-
-def _in_the_whole(case: Case) -> Case:
-    """The same fault in the whole pipeline, as the luigi command runs it."""
-    return Case(case.fault, "whole", "empty", case.store)

@@ -18,6 +18,10 @@ REPOSITORY = Path(__file__).parents[2]
 RUN_ID = "2026-11-21T07:00"
 PATIENCE = 120.0
 LINE = "line"
+BY_LUIGI = frozenset({"whole", "rounds"})
+COLLECT = ("--module", "luigi_tasks", "Collect", "--run-id", RUN_ID)
+# What a scope has set besides.
+SETTINGS = {"rounds": {"CHUNK_PAGES": "1"}, "publish2": {"UPLOAD_PROCESSES": "2"}}
 OWN = (
     *("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "DRAENEI_HOME"),
     *("WALLHAVEN_API_URL", "WALLHAVEN_IMAGE_HOSTS", "WALLHAVEN_API_KEY", "WALLHAVEN_RATE_PER_MINUTE"),
@@ -33,13 +37,13 @@ class Child:
         self.scope, folder = scope, world.files[0]
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
-        luigi = [str(Path(sys.executable).with_name("luigi")), "--module", "luigi_tasks", "Collect", "--run-id", RUN_ID]
-        command = luigi if scope == "whole" else [sys.executable, "-m", "tests.prove.child", scope, RUN_ID]
+        luigi = [str(Path(sys.executable).with_name("luigi")), *COLLECT]
+        command = luigi if scope in BY_LUIGI else [sys.executable, "-m", "tests.prove.child", scope, RUN_ID]
         with self._file.open("w") as said:
             self.process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env={**environ, **_armed(fault)},
+                env={**environ, **SETTINGS.get(scope, {}), **_armed(fault)},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

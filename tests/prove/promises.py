@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-AREAS = ("crawl", "replay", "quarantine", "lifecycle", "upload", "budget", "fsck", "overlap", "audit", "security")
+AREAS = (
+    *("crawl", "replay", "quarantine", "lifecycle", "upload", "budget", "fsck", "overlap", "audit", "security"),
+    *("sources", "duplicates"),
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_a_point_that_is_never_passed_fails_the_campaign(arena: Arena, capsys: p
     assert "NEVER PASSED report.draw.after:1:kill" in capsys.readouterr().out
 
 
+def test_a_sweep_that_kills_too_little_fails() -> None:
+    case = Case("line:1:kill", "migrate", "blank", "folder")
+    nine, eight = Campaign(), Campaign()
+    nine.results = [Result(case, struck=number < 9) for number in range(10)]
+    eight.results = [Result(case, struck=number < 8) for number in range(10)]
+    assert (nine.failed, eight.failed) == (False, True)
+
+
 def test_a_violation_fails_the_campaign_and_stands_in_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     campaign = Campaign()
     broken = Result(case_of("publish.put.after:2:kill", random.Random(1)), struck=True)
@@ -84,7 +93,10 @@ def test_a_seed_is_a_plan_and_each_point_comes_once_before_any_comes_twice() -> 
     assert {case.point for case in plan(7, len(PLACED))} == PLACED
     every = plan(7, len(PLACED) * len(ACTIONS))
     assert len({(case.point, case.action) for case in every}) == len(PLACED) * len(ACTIONS)
-    assert sum(case.scope == "whole" for case in plan(7, 300)) >= 3
+    scopes = Counter(case.scope for case in plan(7, 300))
+    assert scopes["whole"] >= 3
+    assert scopes["rounds"] >= 2
+    assert scopes["publish2"] >= 3
     with pytest.raises(ValueError, match="no crash point"):
         plan(7, 1, "nowhere")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from luigi_tasks.domain.faults import POINTS, TRACE, InjectedFault, armed
+from tests.prove.plan import WITHOUT_POINTS
 
 PACKAGE = Path(__file__).parents[2] / "luigi_tasks"
 
@@ -62,3 +64,10 @@ def test_a_trace_says_what_is_passed(capfd: pytest.CaptureFixture[str]) -> None:
 def test_what_is_no_fault_is_refused(fault: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         armed(fault)
+
+
+def test_a_step_that_writes_to_the_bucket_has_points_or_a_reason() -> None:
+    steps = sorted((PACKAGE / "steps").glob("*.py"))
+    texts = {path.stem: path.read_text() for path in steps}
+    writing = {name for name, text in texts.items() if re.search(r"store\.(put_if_absent|remove|move)\(", text)}
+    assert {name for name in writing if "crash_point(" not in texts[name]} == WITHOUT_POINTS.keys()

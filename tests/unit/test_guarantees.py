@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.prove import counting, document, promises
-from tests.prove.__main__ import of_campaign
+from tests.prove.__main__ import of_campaign, write
 from tests.prove.campaign import Campaign
 from tests.prove.counting import Count
+from tests.prove.document import Ran
 from tests.prove.promises import AREAS, Guarantee, Registry
 
 REPOSITORY = Path(__file__).parents[2]
@@ -59,6 +60,17 @@ def functions_of(file: str) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
+def test_every_test_that_is_left_to_make_prove_is_run_by_it() -> None:
+    files = [path for path in sorted((REPOSITORY / "tests").rglob("test_*.py")) if "mark.prove" in path.read_text()]
+    options = ["-m", "prove", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, files)]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    marked = {line.partition("[")[0] for line in said.splitlines() if "::" in line}
+    targets = "".join(path.read_text() for path in sorted((REPOSITORY / "mk").glob("*.mk")))
+    assert len(marked) >= 15
+    assert [test for test in sorted(marked - set(KNOWN.tests)) if test.partition("::")[0] not in targets] == []
+
+
 def test_every_invariant_of_the_campaign_holds_a_guarantee_and_there_are_no_others() -> None:
     checked = {str(one["invariant"]) for one in Campaign().by_invariant()}
     assert set(KNOWN.invariants) == checked - {"harness"}, "the harness speaks of itself, not of the product"
@@ -72,11 +84,31 @@ def test_every_guarantee_is_a_sentence_with_a_proof_and_no_name_stands_twice() -
     assert {one.area for one in KNOWN.guarantees} == set(AREAS)
 
 
-def test_the_document_says_what_the_registry_says() -> None:
+def test_the_document_says_what_the_registry_says_and_is_of_a_whole_run() -> None:
     written = document.PATH.read_text()
-    cases = document.cases_in(written)
-    assert written == document.markdown(KNOWN, cases), "run `make prove`: it writes docs/guarantees.md"
-    assert [proof for one in KNOWN.guarantees for proof in one.proofs if not cases[proof]] == []
+    cases, ran = document.cases_in(written), document.ran_in(written)
+    assert written == document.markdown(KNOWN, cases, ran), "run `make prove`: it writes docs/guarantees.md"
+    assert document.shortcomings(KNOWN, cases, ran) == []
+
+
+def test_only_a_whole_run_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, whole = tmp_path / "guarantees.md", Ran(300, 7, 580, 4)
+    counts = {proof: Count(300) for one in KNOWN.guarantees for proof in one.proofs}
+    assert write(counts, whole, path) == 0
+    assert document.ran_in(path.read_text()) == whole
+    before = path.read_text()
+    every, sampled = "row_has_object", "incremental_is_full"
+    assert write(counts | {sampled: Count(1)}, whole, path) == 0
+    path.write_text(before)
+    assert write(counts, Ran(299, 7, 580, 4), path) == 1
+    assert write(counts | {every: Count(299)}, whole, path) == 1
+    assert write({proof: count for proof, count in counts.items() if proof != every}, whole, path) == 1
+    assert write(counts | {sampled: Count(0)}, whole, path) == 1
+    assert path.read_text() == before
+    said = capsys.readouterr().out
+    assert "299 kills: the document is of at least 300" in said
+    assert f"{every}: checked after 299 kills" in said
+    assert f"{every}: no case was run" in said
 
 
 def test_a_guarantee_holds_only_when_every_proof_had_cases_and_none_failed() -> None:
