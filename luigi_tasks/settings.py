@@ -132,6 +132,7 @@ class Settings(SourceSettings):
     )
     storage_emulator_host: str | None = Field(None, description="host:port or address of an emulator of gs://")
     s3_endpoint_url: str | None = Field(None, description="an S3 API that is not AWS's")
+    s3_read_timeout_seconds: float = Field(60, gt=0, description="no answer of the store by then: tried again")
     s3_force_path_style: bool = Field(False, description="bucket in the path rather than in the host name")
     aws_access_key_id: str | None = Field(None, description="unset: boto3's own chain (profile, role …)")
     aws_secret_access_key: SecretStr | None = Field(None, description="goes with the id")

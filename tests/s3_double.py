@@ -49,7 +49,7 @@ class Fault:
     """What is to go wrong with the next `times` requests of a method whose key starts with prefix.
 
     kind: a name of ERRORS · lost_reply (committed, then the connection is cut) · after_500 (committed, then 500)
-    · truncated (a GET's body ends half-way) · slow (seconds late).
+    · truncated (a GET's body ends half-way) · slow (done so late) · slow_reply (said so late) · slow_cut (never done).
     """
 
     kind: str
@@ -185,8 +185,10 @@ class Handler(BaseHTTPRequestHandler):
     def _fault_of_put(self, fault: Fault, key: str, body: bytes) -> None:
         if fault.kind in ERRORS:
             return self._answer(*ERRORS[fault.kind])
-        self._put(key, body)
-        return self._cut() if fault.kind == "lost_reply" else self._answer(500, "InternalError")
+        said = self._put(key, body) if fault.kind != "slow_cut" else (0, "")
+        time.sleep(fault.seconds)
+        answer = {"after_500": (500, "InternalError"), "slow_reply": said}.get(fault.kind)
+        return self._answer(*answer) if answer else self._cut()
 
     def _put(self, key: str, body: bytes) -> tuple[int, str]:
         state, conditional = self.server.state, self._is_conditional()

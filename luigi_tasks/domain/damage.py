@@ -15,7 +15,8 @@ ASIDE = "aside/"
 DERIVATIVES = "derivatives/"
 DATASETS = "datasets/"
 CLEAN = "clean/"
-OURS = (PICTURES, RAW, ASIDE, DERIVATIVES, DATASETS, CLEAN, "gallery/", "releases/", "probe/")
+TAKEDOWNS = "takedowns/"
+OURS = (PICTURES, RAW, ASIDE, DERIVATIVES, DATASETS, CLEAN, TAKEDOWNS, "gallery/", "releases/", "probe/")
 PICTURE_KEY = re.compile(r"wallpapers/([A-Za-z0-9]{1,32})\.(jpg|png)")
 RAW_KEY = re.compile(r"raw/.+/[^/]+\.gz")
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
@@ -227,6 +228,9 @@ def id_of(key: str) -> str | None:
 
 
 def speaks_of(key: str, names: frozenset[str]) -> bool:
-    """True when a segment of the key, with or without its extension, is one of the names (ids or hashes)."""
-    segments = key.split("/")
+    """True when a segment of the key, with or without its extension, is one of the names (ids or hashes).
+
+    What only says that something was taken down does not count.
+    """
+    segments = key.split("/") if not key.startswith(TAKEDOWNS) else []
     return any(segment in names or segment.split(".")[0] in names for segment in segments)

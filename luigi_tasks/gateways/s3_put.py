@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 TRIES = 4
+CONNECT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 20.0
 TRY_AGAIN_STATUS = {429, 500, 502, 503, 504}
 TRY_AGAIN_CODES = {"RequestTimeout", "IncompleteBody", "SlowDown"}
@@ -43,9 +44,12 @@ class Elsewhere(Exception):
 
 
 class Puts:
-    """Creates objects under `base`, an address that ends with a slash. Safe to share between threads."""
+    """Creates objects under `base`, an address that ends with a slash. Safe to share between threads.
 
-    def __init__(self, session: Session, base: str, region: str, connections: int) -> None:
+    read_timeout: seconds without an answer after which a try is over; the object may be there all the same.
+    """
+
+    def __init__(self, session: Session, base: str, region: str, connections: int, read_timeout: float) -> None:
         self._base, self._region = base, region
         credentials: Credentials | None = session.get_credentials()
         if credentials is None:
@@ -54,7 +58,7 @@ class Puts:
         self._http = URLLib3Session(
             verify=session.get_config_variable("ca_bundle") or True,
             proxies=get_environ_proxies(base),
-            timeout=(10, 60),  # type: ignore[arg-type]  # connect and read, as botocore itself passes them
+            timeout=(CONNECT_SECONDS, read_timeout),  # type: ignore[arg-type]  # connect and read, as botocore itself passes them
             max_pool_connections=connections,
         )
 

@@ -34,7 +34,7 @@ from luigi_tasks.gateways.objects import (
     checked_probe_key,
     put_in_bucket,
 )
-from luigi_tasks.gateways.s3_put import Elsewhere, Puts
+from luigi_tasks.gateways.s3_put import CONNECT_SECONDS, Elsewhere, Puts
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class S3Store:
         with self._telling("open"):
             self._session, self._client = _client(settings)
         self._connections = max(16, settings.upload_concurrency)
+        self._read_timeout = settings.s3_read_timeout_seconds
 
     def put_if_absent(
         self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]
@@ -167,7 +168,7 @@ class S3Store:
         """Made at the first put: whoever only reads needs no right to sign."""
         address = self._client.generate_presigned_url("put_object", Params={"Bucket": self.bucket, "Key": "x"})
         base = address.partition("?")[0].removesuffix("x")
-        return Puts(self._session, base, self._client.meta.region_name, self._connections)
+        return Puts(self._session, base, self._client.meta.region_name, self._connections, self._read_timeout)
 
     @contextlib.contextmanager
     def _telling(self, doing: str) -> Iterator[None]:
@@ -213,8 +214,8 @@ def _client(settings: Settings) -> tuple[Session, S3Client]:
     region = session.region_name or ("us-east-1" if settings.s3_endpoint else None)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 4},
-        connect_timeout=10,
-        read_timeout=60,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=settings.s3_read_timeout_seconds,
         max_pool_connections=max(16, settings.upload_concurrency),
         s3={"addressing_style": "path" if settings.s3_force_path_style else "auto"},
         request_checksum_calculation="when_required",

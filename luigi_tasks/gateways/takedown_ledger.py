@@ -47,6 +47,19 @@ order by 1
 FILES = """
 select object_key, sha256 from ops.archive_objects where sha256 = any(%s) order by 1
 """
+# A takedown is the same when it is of the same and of the same moment; only its lift may be news.
+RESTORE = """
+with known as (
+    update ops.tombstones set
+        lifted_at = coalesce(lifted_at, %(lifted_at)s), lift_reason = coalesce(lift_reason, %(lift_reason)s)
+    where taken_down_at = %(taken_down_at)s and (wallhaven_id = %(wallhaven_id)s or sha256 = %(sha256)s)
+    returning 1
+)
+insert into ops.tombstones (wallhaven_id, sha256, reason, taken_down_at, lifted_at, lift_reason)
+select %(wallhaven_id)s, %(sha256)s, %(reason)s, %(taken_down_at)s, %(lifted_at)s, %(lift_reason)s
+where not exists (select from known)
+on conflict do nothing
+"""
 FORGET_FILES = "update ops.{} set lost_at = coalesce(lost_at, now()) where sha256 = any(%s)"
 FORGET = """
 update ops.uploads set
@@ -121,6 +134,11 @@ def lift(cursor: Cursor, about: Concerned, reason: str) -> list[str]:
         (reason, list(about.ids), list(about.hashes)),
     )
     return sorted(row[0] for row in cursor.fetchall())
+
+
+def restore(cursor: Cursor, stone: Tombstone) -> None:
+    """Enter a takedown that is not known, or the lift of one that is; one that stands for the same otherwise stays."""
+    cursor.execute(RESTORE, vars(stone))
 
 
 def tombstones(cursor: Cursor) -> list[Tombstone]:

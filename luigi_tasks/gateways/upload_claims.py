@@ -156,18 +156,26 @@ class Worker:
             raise WarehouseError(f"the claims could not be renewed: {self._lost}", mend="Run the same command again.")
 
     def _beat(self) -> None:
+        """Until the worker leaves. Whatever else ends it, foreseen or not, is told: the leases run out then."""
         import psycopg2
 
-        while not self._left.wait(self._lease / BEATS_PER_LEASE):
-            try:
-                with self._connection.cursor() as cursor:
-                    crash_point("publish.heartbeat.before")
-                    cursor.execute(RENEW, (self._lease, self.number))
-                    crash_point("publish.heartbeat.after")
-            except psycopg2.Error as problem:
-                self._lost = type(problem).__name__
+        why = "the heartbeat ended by an error that nobody foresaw"
+        try:
+            self._renew_until_left()
+            why = ""
+        except psycopg2.Error as problem:
+            why = type(problem).__name__
+        finally:
+            if why:
+                self._lost = why
                 self._on_loss()
-                return
+
+    def _renew_until_left(self) -> None:
+        while not self._left.wait(self._lease / BEATS_PER_LEASE):
+            with self._connection.cursor() as cursor:
+                crash_point("publish.heartbeat.before")
+                cursor.execute(RENEW, (self._lease, self.number))
+                crash_point("publish.heartbeat.after")
 
 
 def release(cursor: Cursor, claim: Claim) -> None:

@@ -102,10 +102,11 @@ judged as (
     from given as g
 ),
 intended as (
-    insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256)
-    select wallhaven_id, run_key, s3_key, sha256 from judged where taken_down is null order by wallhaven_id
+    insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256, fence)
+    select wallhaven_id, run_key, s3_key, sha256, fence from judged where taken_down is null order by wallhaven_id
     on conflict (wallhaven_id) do update set
-        run_key = excluded.run_key, s3_key = excluded.s3_key, sha256 = excluded.sha256, intended_at = clock_timestamp()
+        run_key = excluded.run_key, s3_key = excluded.s3_key, sha256 = excluded.sha256, fence = excluded.fence,
+        intended_at = clock_timestamp()
 )
 select fence, taken_down from judged where taken_down is not null
 """  # noqa: S608 (our own text)
@@ -114,13 +115,13 @@ REGISTER = f"""{GIVEN},
 kept as (
     insert into ops.uploads (
         run_key, wallhaven_id, attempt, outcome, reason, s3_key, sha256, bytes, content_type, width, height, flags,
-        http_status, started_at
+        http_status, started_at, fence
     )
     select
         g.run_key, g.wallhaven_id,
         1 + coalesce((select max(u.attempt) from ops.uploads as u where u.wallhaven_id = g.wallhaven_id), 0),
         g.outcome, g.reason, g.s3_key, g.sha256, g.bytes, g.content_type, g.width, g.height, g.flags, g.http_status,
-        clock_timestamp() - make_interval(secs => g.seconds)
+        clock_timestamp() - make_interval(secs => g.seconds), g.fence
     from given as g
     where not exists (
         select from ops.uploads as u

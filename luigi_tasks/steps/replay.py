@@ -2,7 +2,8 @@
 
 Each response's envelope says whose it was, so runs and pages are entered from it, in the order of (time of the
 response, object key), and loaded by the same code as ever. What the raw zone cannot know is not invented: a run's
-state is `replayed`, its steps are not complete; of the pictures' uploads it has what the bucket shows (steps/adopt).
+state is `replayed`, its steps are not complete; of uploads and takedowns it has what the bucket shows
+(steps/adopt, steps/tombstones).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from luigi_tasks.gateways.replay_ledger import ReplayedRun
 from luigi_tasks.gateways.run_ledger import Circumstances
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.steps import adopt, clean, model
+from luigi_tasks.steps import adopt, clean, model, tombstones
 from luigi_tasks.steps.access import address
 from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
@@ -71,6 +72,8 @@ def replay(
                 mend="Is this the right BUCKET_NAME or DRAENEI_HOME?",
             )
         sums = _load(settings, source, store, pages, runs, progress)
+        if only is None:
+            tombstones.restore(settings, store)
         adopted = adopt.adopt(settings, store, progress) if only is None and source == "wallhaven" else {}
         for run_key in runs:
             clean.clean(settings, run_key, source, store, progress)

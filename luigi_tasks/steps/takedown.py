@@ -14,6 +14,7 @@ from luigi_tasks.gateways import postgres, takedown_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.takedown_ledger import Concerned
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps import tombstones
 
 TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
 
@@ -53,13 +54,14 @@ def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: st
         crash_point("takedown.bury.before")
         takedown_ledger.bury(cursor, intended.about, reason)
     crash_point("takedown.bury.after")
+    tombstones.keep(settings, store)
     for key in intended.keys:
         crash_point("takedown.remove.before")
         store.remove(key)
         crash_point("takedown.remove.after")
 
 
-def lift(settings: Settings, target: str, reason: str) -> list[str]:
+def lift(settings: Settings, store: ObjectStore, target: str, reason: str) -> list[str]:
     """Let a wallpaper, or bytes, be collected again, and all that was taken down with it; returns what it was about.
 
     The bytes are not here any more: the wallpaper is pending, and comes back if the source still has it. Raises
@@ -71,6 +73,7 @@ def lift(settings: Settings, target: str, reason: str) -> list[str]:
         lifted = takedown_ledger.lift(cursor, takedown_ledger.concerned(cursor, target), reason)
     if not lifted:
         raise SettingsError(f"no takedown of {target} stands", mend="See `python -m luigi_tasks takedown list`.")
+    tombstones.keep(settings, store)
     return lifted
 
 

@@ -54,13 +54,14 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
 def lift(target: str, reason: str, source: str) -> None:
     """End a takedown."""
     from luigi_tasks.gateways import pipeline_lock
+    from luigi_tasks.gateways.objects import open_store
     from luigi_tasks.steps import takedown as steps
 
     if not reason.strip():
         raise click.BadParameter("must say why", param_hint="--reason")
     own = settings.load()
     with closing(pipeline_lock.take(own, source)):
-        lifted = steps.lift(own, target, reason.strip())
+        lifted = steps.lift(own, open_store(own), target, reason.strip())
     click.echo("\n".join(lifted))
     click.echo("Lifted. The next Collect fetches what the source still has.")
 

@@ -12,7 +12,7 @@ import pytest
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import adopt, crawl, load, model, publish
+from luigi_tasks.steps import adopt, crawl, load, model, publish, takedown
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import MADE_WITH, Collecting
 from tests.integration.replay_fixtures import another_database, build, digests, replayed
@@ -57,13 +57,21 @@ def test_after_a_replay_nothing_is_pending_and_no_picture_is_asked_for(
 ) -> None:
     live, stored = digests(collecting.settings), rows(collecting.settings, STORED)
     assert len(stored) == SIZE
+    # Taken down, and its bytes back again: of a killed takedown, or of somebody's copy of the bucket.
+    (struck, key, *_, content_type, _), *stored = stored
+    body = collecting.store.get(key)
+    plan = takedown.plan(collecting.settings, collecting.store, struck)
+    takedown.take_down(collecting.settings, collecting.store, plan, "the artist asked")
+    digest = hashlib.sha256(body).hexdigest()
+    collecting.store.put_if_absent(key, body, content_type=content_type, sha256=digest, metadata={})
     twin.clear_requests()
     with another_database(warehouse, tmp_path / "replayed") as own:
-        assert replayed(collecting, own)["adopted"] == SIZE
+        assert replayed(collecting, own)["adopted"] == SIZE - 1
         assert digests(own) == live
         assert rows(own, STORED) == stored
         assert rows(own, "select count(*) from draenei_content.pending_uploads") == [(0,)]
-        assert rows(own, "select distinct upload_status from draenei_content.wallpapers") == [("stored",)]
+        statuses = rows(own, "select upload_status, count(*) from draenei_content.wallpapers group by 1 order by 1")
+        assert statuses == [("stored", SIZE - 1), ("taken_down", 1)]
 
         asked = ("wallhaven_api_url", "wallhaven_rate_per_minute", "wallhaven_image_hosts", "wallhaven_sweep_pages")
         asking = own.model_copy(update={name: getattr(collecting.settings, name) for name in asked})

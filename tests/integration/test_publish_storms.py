@@ -14,7 +14,7 @@ import pytest
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways.guarded_store import guard
-from luigi_tasks.gateways.objects import Put, StoreUnavailable
+from luigi_tasks.gateways.objects import Put, StoreUnavailable, open_store
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.image_server import Request, serving, status, whole
@@ -144,6 +144,21 @@ def test_what_passes_is_outlived_and_every_picture_is_there_once(bucket: Publish
     publish(bucket.settings(), bucket.freeze("1"), bucket.store, Silent())
     publish(bucket.settings(), bucket.freeze("2"), bucket.store, Silent())
     bucket.assert_all_stored_once()
+
+
+@pytest.mark.parametrize("kind", ["slow", "slow_reply", "slow_cut"])
+def test_a_store_that_answers_too_late_has_one_version_and_one_row(bucket: Publishing, kind: str) -> None:
+    """It has committed when our time is up, or does so after our second try, or never."""
+    for seed in range(4):
+        bucket.offer(f"w{seed:05}", picture(seed=seed))
+        server_of(bucket).state.fault(kind, prefix=f"wallpapers/w{seed:05}", seconds=1.5)
+    settings = bucket.settings(s3_read_timeout_seconds=0.5)
+    run_key, begun = bucket.freeze("1"), time.monotonic()
+    publish(settings, run_key, open_store(settings), Silent())
+    publish(settings, bucket.freeze("2"), open_store(settings), Silent())
+    time.sleep(max(0.0, begun + 2.0 - time.monotonic()))  # what came too late has been done by then
+    bucket.assert_all_stored_once()
+    assert server_of(bucket).state.requests.count(("PUT", "wallpapers/w00000.jpg")) > 1, "the first try was given up"
 
 
 def test_a_put_of_which_every_reply_was_lost_is_adopted_by_the_next_attempt(bucket: Publishing) -> None:

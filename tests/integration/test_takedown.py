@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from luigi_tasks.domain.damage import Damage
-from luigi_tasks.domain.errors import SettingsError
+from luigi_tasks.domain.damage import TAKEDOWNS, Damage
+from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways import pipeline_lock
+from luigi_tasks.gateways import databases, pipeline_lock, postgres
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.steps import takedown
+from luigi_tasks.steps import session, takedown, tombstones
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
@@ -56,7 +56,8 @@ def test_everything_made_of_it_goes_and_nothing_else(collection: Collection) -> 
     plan = take_down(collection, IDS[1])
     gone = {KEYS[1], *made_of_it}
     assert (plan.about.ids, set(plan.keys)) == ((IDS[1],), gone)
-    assert collection.bytes_by_key() == {key: body for key, body in before.items() if key not in gone}
+    after = {key: body for key, body in collection.bytes_by_key().items() if not key.startswith(TAKEDOWNS)}
+    assert after == {key: body for key, body in before.items() if key not in gone}
     assert collection.found() == []
     digest = hashlib.sha256(collection.body(1)).hexdigest()
     assert collection.warehouse.rows("select wallhaven_id, sha256, reason from ops.tombstones order by 1") == [
@@ -84,9 +85,12 @@ def test_it_is_refused_by_id_even_from_a_frozen_manifest_and_is_not_asked_for(co
 def test_a_lift_lets_it_come_back_by_the_usual_way_and_keeps_the_row(collection: Collection) -> None:
     take_down(collection, IDS[1])
     with pytest.raises(SettingsError, match="no takedown of aaaaa2 stands"):
-        takedown.lift(collection.settings(), IDS[2], "she agreed")
+        takedown.lift(collection.settings(), collection.store, IDS[2], "she agreed")
     digest = hashlib.sha256(collection.body(1)).hexdigest()
-    assert takedown.lift(collection.settings(), IDS[1], "she agreed") == [f"bytes {digest}", f"wallpaper {IDS[1]}"]
+    assert takedown.lift(collection.settings(), collection.store, IDS[1], "she agreed") == [
+        f"bytes {digest}",
+        f"wallpaper {IDS[1]}",
+    ]
     collection.show_again()
     run_key = collection.collect("2026-11-21T08:00")
     assert refusals(collection, run_key) == [(IDS[1], "stored", "")]
@@ -144,6 +148,38 @@ def test_killed_in_between_fsck_knows_it_and_the_same_command_deletes_the_rest(c
     assert collection.found() == []
 
 
+def test_another_database_learns_from_the_bucket_what_was_taken_down_and_lifted(collection: Collection) -> None:
+    take_down(collection, IDS[1])
+    takedown.lift(collection.settings(), collection.store, IDS[1], "she agreed")
+    take_down(collection, IDS[1])
+    take_down(collection, IDS[2])
+    rows = (
+        "select wallhaven_id, sha256, reason, taken_down_at, lifted_at, lift_reason from ops.tombstones"
+        " order by wallhaven_id, sha256, taken_down_at"
+    )
+    before = collection.warehouse.rows(rows)
+    assert sum(row[4] is None for row in before) == 4
+    with databases.scratch(collection.settings()) as empty:
+        session.open_warehouse(empty)
+        for _ in range(2):
+            assert tombstones.restore(empty, collection.store) == len(before) == 6
+        with postgres.transaction(empty) as cursor:
+            cursor.execute(rows)
+            assert cursor.fetchall() == before
+    collection.write(f"{TAKEDOWNS}aaaaa0/20261121T000000000000Z.json", b"{}", "application/json")
+    with pytest.raises(StoreError, match="should say what was taken down"):
+        tombstones.restore(collection.settings(), collection.store)
+
+
+def test_a_takedown_without_its_object_is_written_down_by_the_next_one(collection: Collection) -> None:
+    take_down(collection, IDS[1])
+    kept = [head.key for head in collection.store.list(TAKEDOWNS)]
+    collection.store.remove(kept[0])
+    take_down(collection, IDS[2])
+    assert len([head.key for head in collection.store.list(TAKEDOWNS)]) == 4
+    assert collection.store.head(kept[0])
+
+
 def test_a_target_that_is_neither_is_refused(collection: Collection) -> None:
     with pytest.raises(SettingsError, match="neither"):
         takedown.plan(collection.settings(), collection.store, "../etc")
@@ -164,5 +200,6 @@ def test_the_verb_does_nothing_without_yes_and_waits_for_no_run(collection: Coll
     assert verb(collection, "takedown", "add", IDS[1], "--reason", " ", "--yes").returncode == 2
     done = verb(collection, "takedown", "add", IDS[1], "--reason", REASON, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert collection.bytes_by_key().keys() == before.keys() - {KEYS[1]}
+    left = {key for key in collection.bytes_by_key() if not key.startswith(TAKEDOWNS)}
+    assert left == before.keys() - {KEYS[1]}
     assert f"{IDS[1]}  {REASON}" in verb(collection, "takedown", "list").stdout

@@ -11,9 +11,10 @@ import psycopg2
 import pytest
 
 from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.faults import armed
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome
-from luigi_tasks.gateways import postgres, upload_ledger
+from luigi_tasks.gateways import postgres, upload_claims, upload_ledger
 from luigi_tasks.gateways.upload_claims import Worker, connect, release
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
@@ -207,6 +208,46 @@ def test_a_worker_cut_off_from_the_database_says_so(publishing: Publishing) -> N
         assert told.wait(5)
         with pytest.raises(WarehouseError, match="could not be renewed"):
             one.check()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_heartbeat_that_ends_by_what_nobody_foresaw_stops_the_run_and_charges_nobody(
+    publishing: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    for path in publishing.server.answers:
+        publishing.server.answers[path] = lambda request: over.wait(60) and None
+    monkeypatch.setattr(upload_claims, "crash_point", armed("publish.heartbeat.before:1:exception"))
+    settings, run_key = publishing.settings(upload_lease_seconds=LEASE, image_answer_seconds=1), publishing.freeze("1")
+    begun = time.monotonic()
+    try:
+        with pytest.raises(WarehouseError, match="nobody foresaw"):
+            publish(settings, run_key, publishing.store, Silent())
+    finally:
+        over.set()
+    assert time.monotonic() - begun < 30, "long before a picture's time is up"
+    assert publishing.outcomes(run_key) == {}
+    assert publishing.warehouse.rows("select * from ops.upload_claims") == []
+    for name, body in publishing.bodies.items():
+        publishing.server.answers[f"/full/{name}"] = whole(body)
+    monkeypatch.setattr(upload_claims, "crash_point", armed(""))
+    publish(publishing.settings(), run_key, publishing.store, Silent())
+    publishing.assert_all_stored_once()
+
+
+def test_intents_and_outcomes_keep_the_fence_that_wrote_them(publishing: Publishing) -> None:
+    fences = []
+    for run_id, outcome in (("1", Outcome.UNSTORED), ("2", Outcome.UNREACHABLE)):
+        run_key = publishing.freeze(run_id, upload_batch_limit=1)
+        with worker(publishing, run_key) as one:
+            claim = take(publishing, one)
+            assert claim
+            with postgres.transaction(publishing.settings()) as cursor:
+                assert upload_ledger.intend(cursor, run_key, [(claim, "00" * 32)]) == {}
+            register(publishing, run_key, claim, outcome)
+        fences.append((claim.fence,))
+        assert publishing.warehouse.rows("select fence from ops.upload_intents") == [(claim.fence,)]
+    assert publishing.warehouse.rows("select fence from ops.uploads order by attempt") == sorted(set(fences))
 
 
 def test_two_processes_share_a_manifest(publishing: Publishing) -> None:

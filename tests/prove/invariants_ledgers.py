@@ -80,7 +80,8 @@ holds(
 )
 holds(
     "no_old_fence_writes",
-    "a run attempts a picture once, and a claim is of a picture without outcome: who lost its claim wrote nothing",
+    "a run attempts a picture once, a claim is of a picture without outcome, and what is written has the newest fence"
+    " of its time: who lost its claim wrote nothing",
     f"""
     select format('%s: %s outcomes in %s', wallhaven_id, count(*), run_key)
     from ops.uploads where reopened_at is null group by wallhaven_id, run_key having count(*) > 1
@@ -89,8 +90,25 @@ holds(
     from ops.upload_claims as c join ops.uploads as u using (wallhaven_id)
     where u.run_key = c.run_key and u.reopened_at is null or u.{STORED.replace("and lost", "and u.lost")}
     union all
-    select format('%s: fence %s was never given', wallhaven_id, fence)
-    from ops.upload_claims where fence > (select last_value from ops.upload_fences)
+    select format('%s: fence %s was never given', wallhaven_id, fence) from (
+        select wallhaven_id, fence from ops.upload_claims union all select wallhaven_id, fence from ops.uploads
+        union all select wallhaven_id, fence from ops.upload_intents
+    ) as written where fence > (select last_value from ops.upload_fences)
+    union all
+    select format('%s: attempt %s with fence %s after fence %s', new.wallhaven_id, new.attempt, new.fence, old.fence)
+    from ops.uploads as new join ops.uploads as old using (wallhaven_id)
+    where new.attempt > old.attempt and new.fence <= old.fence
+    union all
+    select format('%s: fence %s wrote an outcome when fence %s was at work', old.wallhaven_id, old.fence, new.fence)
+    from ops.uploads as new join ops.uploads as old using (wallhaven_id)
+    where new.fence > old.fence and new.started_at < old.finished_at
+    union all
+    select format('%s: claimed with fence %s after %s was done', c.wallhaven_id, c.fence, u.fence)
+    from ops.upload_claims as c join ops.uploads as u using (wallhaven_id) where c.fence <= u.fence
+    union all
+    select format('%s: intent of fence %s over that of fence %s', i.wallhaven_id, i.fence, u.fence)
+    from ops.upload_intents as i join ops.uploads as u using (wallhaven_id)
+    where u.outcome in ('unstored', 'conflict') and i.fence < u.fence
     """,
 )
 holds(

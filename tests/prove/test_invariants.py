@@ -16,6 +16,15 @@ UPLOAD = (
     "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key, sha256, bytes, started_at)"
     " select run_key, wallhaven_id, attempt + 1, '{}', s3_key, sha256, bytes, now() from ops.uploads limit 1"
 )
+FENCED = (  # an attempt that counts no more, so that nothing but its fence and times speaks against it
+    "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, reopened_at, started_at, fence) select"
+    " run_key, wallhaven_id, attempt + 1, 'unreachable', now(), {}, fence {} from ops.uploads where upload_id = 1"
+)
+INTENT = (
+    "update ops.uploads set outcome = 'unstored' where upload_id = 1;"
+    " insert into ops.upload_intents (wallhaven_id, run_key, s3_key, sha256, fence)"
+    " select wallhaven_id, run_key, s3_key, sha256, fence - 1 from ops.uploads where upload_id = 1"
+)
 SECOND_RUN = (
     "insert into ops.runs select run_key || '1', source, query_key, query, parameters, run_id || '1', '{}',"
     " code_version, settings_sha256, source_address, started_at, {}, null from ops.runs;"
@@ -145,6 +154,10 @@ PLANTS: list[tuple[str, Plant]] = [
     ("attempts_in_order", sql("update ops.uploads set attempt = 2 where upload_id = 1")),
     ("no_old_fence_writes", sql(UPLOAD.format("unreachable"))),
     ("no_old_fence_writes", sql(CLAIM)),
+    ("no_old_fence_writes", sql(FENCED.format("finished_at", "- 1"))),
+    ("no_old_fence_writes", sql("select nextval('ops.upload_fences'); " + FENCED.format("started_at", "+ 1"))),
+    ("no_old_fence_writes", sql("update ops.uploads set fence = fence + 1000000 where upload_id = 1")),
+    ("no_old_fence_writes", sql(INTENT)),
     ("uploads_are_of_a_manifest", sql("delete from ops.manifest_items where position = 1")),
     ("quarantine_is_told_apart", sql(QUARANTINE.format(0, "x", "open", "null"))),
     ("quarantine_is_told_apart", sql(QUARANTINE.format(99, "nowhere", "closed", "now()"))),
