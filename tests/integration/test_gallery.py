@@ -15,7 +15,7 @@ from luigi_tasks import settings as settings_module
 from luigi_tasks.domain.errors import SettingsError, WarehouseError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.steps import gallery, publish
+from luigi_tasks.steps import gallery, publish, takedown, takedown_pages
 from luigi_tasks.steps.derive import derive
 from luigi_tasks.verbs.gallery import gallery as verb
 from tests.conftest import Warehouse
@@ -119,3 +119,11 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
     assert rows(uploaded) == local
     assert not (uploaded / "data" / "list-0.js").exists()
     assert all((uploaded / said(uploaded, "index")[0]["base"] / row["small"]).is_file() for row in local.values())
+
+    plan = takedown.plan(c.settings, c.store, hostile)
+    takedown.take_down(c.settings, c.store, plan, "the artist asked")
+    takedown_pages.redraw(in_bucket, c.store, plan.about)
+    assert rows(folder) == rows(uploaded)
+    assert rows(folder).keys() == local.keys() - {hostile}, "no dbt build is needed for it"
+    assert not [path for path in folder.rglob("*.webp") if plan.about.hashes[0] in str(path)]
+    assert f'"{hostile}":' not in "".join(path.read_text() for path in (uploaded / "data").glob("detail-*.js"))
