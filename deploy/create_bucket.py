@@ -1,12 +1,14 @@
-"""Creates the S3 bucket that BUCKET_NAME names unless it is there: a one-shot service before the pipeline starts.
+"""Creates the bucket that BUCKET_NAME names unless it is there: a one-shot service before the pipeline starts.
 
-Reads the settings of the pipeline; keys and retries are boto3's own (AWS_ACCESS_KEY_ID, AWS_MAX_ATTEMPTS …). Running it
-again changes nothing.
+Reads the settings of the pipeline. S3: keys and retries are boto3's own (AWS_ACCESS_KEY_ID, AWS_MAX_ATTEMPTS …).
+gs://name: a bucket of Google's in the project GOOGLE_CLOUD_PROJECT, closed to the public. Running it again
+changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import boto3
@@ -15,6 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError, SettingsError, StoreError
+from luigi_tasks.gateways import gcs_api
+from luigi_tasks.gateways.gcs_store import SCHEME
 from luigi_tasks.settings import Settings
 
 log = logging.getLogger("create_bucket")
@@ -24,6 +28,10 @@ def create(own: Settings) -> bool:
     """Create the bucket; False when it was there. Raises SettingsError without BUCKET_NAME, StoreError when refused."""
     if not own.bucket_name:
         raise SettingsError("no bucket is named", where="BUCKET_NAME", mend="Set BUCKET_NAME.")
+    if own.bucket_name.startswith(SCHEME):
+        return gcs_api.create_bucket(
+            own, own.bucket_name.removeprefix(SCHEME), os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+        )
     where = f"bucket {own.bucket_name} at {own.s3_endpoint or 'AWS'}"
     try:
         config = Config(s3={"addressing_style": "path" if own.s3_force_path_style else "auto"})

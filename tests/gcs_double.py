@@ -32,13 +32,17 @@ REASONS = {
 
 
 class GcsServer(Server):
-    """One bucket, BUCKET. creator_only: whoever asks may create and not delete. tokens: that requests came with."""
+    """One bucket, BUCKET. creator_only: whoever asks may create and not delete. tokens: that requests came with.
+
+    made: further buckets, by name: the project and what was asked for; empty ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.RequestHandlerClass = GcsHandler
         self.creator_only = False
         self.tokens: list[str | None] = []
+        self.made: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def settings(self) -> dict[str, object]:
         return {"bucket_name": f"gs://{BUCKET}", "storage_emulator_host": self.endpoint}
@@ -55,6 +59,10 @@ class GcsHandler(Handler):
 
     def do_POST(self) -> None:
         raw, self.command = self._body(), "PUT"
+        if self.path.startswith("/storage/v1/b?"):
+            about = json.loads(raw)
+            self.server.made[about["name"]] = (self._asked("project"), about)
+            return self._json(about)
         if not self.path.startswith(f"/upload{OBJECTS}?") or self._asked("uploadType") != "multipart":
             return self._answer(404, "NoSuchKey")
         boundary = b"--" + self.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
@@ -66,6 +74,8 @@ class GcsHandler(Handler):
         return self._answer(*self._put(key, body))
 
     def do_GET(self) -> None:
+        if urlsplit(self.path).path in {f"/storage/v1/b/{name}/o" for name in self.server.made}:
+            return self._json({"kind": "storage#objects"})
         key = self._key()
         fault = self._before(key)
         if fault and fault.kind in ERRORS:

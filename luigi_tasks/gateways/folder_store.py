@@ -114,6 +114,10 @@ class FolderStore:
             for sidecar in (self._meta / key).glob("*.json"):
                 sidecar.unlink(missing_ok=True)
 
+    def remove_versions(self, key: str) -> bool:
+        """A folder keeps none."""
+        return True
+
     def leftovers(self) -> Iterator[str]:
         with self._telling(""):
             files = sorted(self._temporary.iterdir()) if self._temporary.is_dir() else []

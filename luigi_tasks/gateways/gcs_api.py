@@ -7,12 +7,14 @@ says which generation it expects, so a repetition of a put that was committed me
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -156,6 +158,32 @@ class GcsApi:
         if status in TRY_AGAIN_STATUS or status >= 500 or status == 409:
             return StoreUnavailable(what, where=self.where)
         return StoreError(what, where=self.where, mend=BUCKET_MEND if status == 404 else CREDENTIALS_MEND)
+
+
+def create_bucket(settings: Settings, bucket: str, project: str) -> bool:
+    """Create a bucket that only its project reaches; False when it is there. Raises SettingsError, StoreError."""
+    api = GcsApi(settings, bucket)
+    try:
+        api.call("look for the bucket", "GET", f"/storage/v1/b/{quote(bucket, safe='')}/o", {"maxResults": "1"})
+    except StoreError as problem:
+        if problem.mend != BUCKET_MEND:
+            raise
+    else:
+        return False
+    if not project:
+        raise SettingsError("no project is named for the bucket", mend="Set GOOGLE_CLOUD_PROJECT to the project's id.")
+    private = {
+        "name": bucket,
+        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"},
+    }
+    body, headers = Parts(json.dumps(private).encode()), {"Content-Type": "application/json"}
+    try:
+        api.call("create the bucket", "POST", "/storage/v1/b", {"project": project}, body, headers)
+    except StoreUnavailable as problem:
+        if "409" in problem.what:  # another one-shot was faster, or it is somebody else's: then the first look says so
+            raise StoreError("the name is taken", where=api.where, mend="Choose another; or run this again.") from None
+        raise
+    return True
 
 
 def _credentials(settings: Settings) -> Credentials:

@@ -98,6 +98,10 @@ class GcsStore:
         with contextlib.suppress(ObjectMissing):
             self._api.call(f"remove {key}", "DELETE", self._path(key))
 
+    def remove_versions(self, key: str) -> bool:
+        """Not tried: what its soft delete policy keeps, which every bucket has unless told otherwise, stays anyway."""
+        return False
+
     def leftovers(self) -> Iterator[str]:
         """None: an upload is whole or nothing, and none of ours has parts."""
         return iter(())

@@ -89,6 +89,10 @@ class ObjectStore(Protocol):
     def remove(self, key: str) -> None:
         """Take the object away; nothing happens when there is none. For takedown and move_aside: no run removes."""
 
+    def remove_versions(self, key: str) -> bool:
+        """Take away every version that the store kept of a key, the newest last; False when it may have kept one that
+        it does not show or let go."""
+
     def leftovers(self) -> Iterator[str]:
         """Names of what killed writers left behind outside of any key; check() may clear it."""
 
@@ -170,6 +174,13 @@ def move_aside(store: ObjectStore, key: str, to: str) -> None:
     crash_point("repair.remove.before")
     store.remove(key)
     crash_point("repair.remove.after")
+
+
+def obliterate(store: ObjectStore, key: str) -> bool:
+    """Remove an object and what the store kept of it; False when something of it may be left. Repeatable."""
+    is_whole = store.remove_versions(key)
+    store.remove(key)
+    return is_whole
 
 
 def open_store(settings: Settings) -> ObjectStore:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 MISSING = {"404", "NoSuchKey", "NotFound"}
+KEEPS = {"AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405"}
 NO_CONDITIONS = {"NotImplemented", "501"}
 # Refused as 4xx although the same call may succeed the next time.
 PASSING = {"RequestTimeout", "IncompleteBody", "SlowDown", "OperationAborted"}
@@ -125,6 +126,28 @@ class S3Store:
     def remove(self, key: str) -> None:
         with self._telling(f"remove {key}"):
             self._client.delete_object(Bucket=self.bucket, Key=checked_key(key))
+
+    def remove_versions(self, key: str) -> bool:
+        """Needs s3:ListBucketVersions and s3:DeleteObjectVersion; a version under a lock or a hold stays."""
+        try:
+            pages = self._client.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket, Prefix=checked_key(key)
+            )
+            found = [
+                (entry["LastModified"], entry["VersionId"])
+                for page in pages
+                for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                if entry["Key"] == key
+            ]
+            for _, version in sorted(found):
+                self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+        except ClientError as problem:
+            if _code(problem) in KEEPS:
+                return False
+            raise self._told(problem, f"remove the versions of {key}") from None
+        except BotoCoreError as problem:
+            raise self._told(problem, f"remove the versions of {key}") from None
+        return True
 
     def leftovers(self) -> Iterator[str]:
         """None: a PUT is whole or nothing, and no upload of ours has parts."""

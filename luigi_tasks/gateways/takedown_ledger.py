@@ -125,6 +125,16 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
     cursor.execute("delete from ops.derivatives where source_sha256 = any(%s)", (list(about.hashes),))
 
 
+def runs_that_stored(cursor: Cursor, about: Concerned) -> list[str]:
+    """Runs whose contact sheets may show one of these."""
+    cursor.execute(
+        "select distinct run_key from ops.uploads"
+        " where outcome = 'stored' and (wallhaven_id = any(%s) or sha256 = any(%s)) order by 1",
+        (list(about.ids), list(about.hashes)),
+    )
+    return [run_key for (run_key,) in cursor.fetchall()]
+
+
 def lift(cursor: Cursor, about: Concerned, reason: str) -> list[str]:
     """End the takedowns of these wallpapers and bytes; returns what each was about. Their rows stay."""
     cursor.execute(

@@ -12,6 +12,7 @@ from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import archive_ledger, postgres, upload_ledger
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
+from luigi_tasks.steps import reports
 from luigi_tasks.steps.decoding import DECODER_ERRORS, PNG, open_picture, sniff
 
 MAX_PICTURES = 200
@@ -20,12 +21,17 @@ GROUND = (24, 24, 28)
 QUALITY = 80
 
 
+def path(settings: Settings, run_key: str) -> Path:
+    """The sheet of a run, whether or not it is drawn."""
+    return reports.path(settings, run_key).with_name("contact-sheet.webp")
+
+
 def draw(settings: Settings, run_key: str, store: ObjectStore) -> dict[str, object]:
     """Draw what the run stored: {'drawn': number of pictures, 'contact_sheet': the file's path, None when none}."""
     with postgres.transaction(settings) as cursor:
         keys = upload_ledger.stored_keys(cursor, run_key, MAX_PICTURES)
         keys += archive_ledger.stored_keys(cursor, run_key, MAX_PICTURES)
-    destination = settings.draenei_home / "reports" / run_key.replace(":", "") / "contact-sheet.webp"
+    destination = path(settings, run_key)
     drawn = contact_sheet(store, keys, destination)
     return {"drawn": drawn, "contact_sheet": str(destination) if drawn else None}
 

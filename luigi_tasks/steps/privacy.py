@@ -12,7 +12,7 @@ from luigi_tasks.domain.errors import SettingsError, SourceError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.gateways import erasure_ledger, page_ledger, pipeline_lock, postgres
-from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable
+from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, StoreUnavailable, obliterate
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
@@ -29,12 +29,14 @@ class Erasure:
     deleted (evidence, and what fsck moved aside).
 
     lost: pages without a body, of which only the person's rows are left to go. before: 'new', 'begun' or 'finished'.
+    kept: removed objects of which the store may keep earlier versions.
     """
 
     pages: tuple[tuple[PageRow, str], ...]
     evidence: tuple[str, ...]
     lost: tuple[str, ...] = ()
     before: str = "new"
+    kept: tuple[str, ...] = ()
 
     @property
     def finds_nobody(self) -> bool:
@@ -120,7 +122,8 @@ def erase(
                 erasure_ledger.forget_person(cursor, name, tables, source.PERSONAL_TABLES, record_id)
         for key in (*planned.evidence, *_superseded(settings, store, source)):
             crash_point("erase.remove.before")
-            store.remove(key)
+            if not obliterate(store, key):
+                planned = replace(planned, kept=(*planned.kept, key))
             crash_point("erase.remove.after")
     _finish(settings, planned, name, record_id, progress)
     return planned

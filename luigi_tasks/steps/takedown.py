@@ -11,7 +11,7 @@ from luigi_tasks.domain.damage import ASIDE, DERIVATIVES, EXTENSIONS, PICTURES, 
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres, takedown_ledger
-from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.objects import ObjectStore, obliterate
 from luigi_tasks.gateways.takedown_ledger import Concerned
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import tombstones
@@ -21,10 +21,14 @@ TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a takedown would do: who is concerned, and the keys of the objects that would be deleted."""
+    """What a takedown would do: who is concerned, and the keys of the objects that would be deleted.
+
+    former: keys under which nothing stands now, and of which a store may have kept versions.
+    """
 
     about: Concerned
     keys: tuple[str, ...]
+    former: tuple[str, ...] = ()
 
 
 def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
@@ -42,23 +46,29 @@ def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
     names = frozenset((*about.ids, *about.hashes))
     there = {key for key in known if speaks_of(key, names) and store.head(key) is not None}
     there |= {key for key, sha256 in files.items() if _holds(store, key, sha256)}
-    return Plan(about, tuple(sorted(there | set(_listed(store, about, names)))))
+    there |= set(_listed(store, about, names))
+    former = {key for key in known if speaks_of(key, names)} - there
+    return Plan(about, tuple(sorted(there)), tuple(sorted(former)))
 
 
-def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: str) -> None:
+def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: str) -> list[str]:
     """Bury first, delete then: killed in between, nothing comes back, and the same command deletes the rest.
 
-    The caller holds the pipeline's lock: no run may be about to put what is taken down.
+    Returns the keys of which the store may have kept versions that it does not let go. The caller holds the pipeline's
+    lock: no run may be about to put what is taken down.
     """
+    kept = []
     with postgres.transaction(settings) as cursor:
         crash_point("takedown.bury.before")
         takedown_ledger.bury(cursor, intended.about, reason)
     crash_point("takedown.bury.after")
     tombstones.keep(settings, store)
-    for key in intended.keys:
+    for key in (*intended.keys, *intended.former):
         crash_point("takedown.remove.before")
-        store.remove(key)
+        if not obliterate(store, key):
+            kept.append(key)
         crash_point("takedown.remove.after")
+    return kept
 
 
 def lift(settings: Settings, store: ObjectStore, target: str, reason: str) -> list[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
-import socket
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from urllib.parse import urlsplit
 
 import click
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import human_bytes
+from luigi_tasks.domain.run import RUN_ID_FORMAT
 from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import open_store
@@ -29,7 +29,7 @@ LOW_ON_DISK = 1 << 30
 def doctor() -> None:
     """Print a line for each check."""
     failed = 0
-    for name, check in CHECKS.items():
+    for name, check in CHECKS:
         try:
             click.echo(f"ok    {name:<11}{check(settings.load())}")
         except PipelineError as problem:
@@ -92,16 +92,16 @@ def _disk(own: Settings) -> str:
     return f"{human_bytes(free)} free in {folder}"
 
 
-def _source(own: Settings) -> str:
-    address = urlsplit(own.wallhaven_api_url)
-    host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError as problem:
-        raise PipelineError(
-            f"no connection: {problem}", where=f"{host}:{port}", mend="Check the network and WALLHAVEN_API_URL."
-        ) from None
-    return f"{host}:{port} answers; pictures from {', '.join(own.wallhaven_image_hosts)}"
+def _source(name: str) -> Callable[[Settings], str]:
+    def check(own: Settings) -> str:
+        from luigi_tasks.steps import source_check
+
+        if own.embedded and embedded_postgres.status(own.draenei_home) is None:
+            return f"{name}: not asked while the database is down, which counts the requests"
+        said = source_check.check(own, name, f"{datetime.datetime.now(datetime.UTC):{RUN_ID_FORMAT}}")
+        return f"{said}; pictures from {', '.join(own.wallhaven_image_hosts)}" if name == "wallhaven" else said
+
+    return check
 
 
 def _scheduler(_: Settings) -> str:
@@ -110,13 +110,13 @@ def _scheduler(_: Settings) -> str:
     return "no luigid: runs are scheduled locally (start one: python -m luigi_tasks up --scheduler)"
 
 
-CHECKS: dict[str, Callable[[Settings], str]] = {
-    "settings": _settings,
-    "programs": _programs,
-    "disk": _disk,
-    "warehouse": _warehouse,
-    "roles": _roles,
-    "objects": _objects,
-    "source": _source,
-    "scheduler": _scheduler,
-}
+CHECKS: list[tuple[str, Callable[[Settings], str]]] = [
+    ("settings", _settings),
+    ("programs", _programs),
+    ("disk", _disk),
+    ("warehouse", _warehouse),
+    ("roles", _roles),
+    ("objects", _objects),
+    *(("source", _source(name)) for name in CATALOGUE),
+    ("scheduler", _scheduler),
+]

@@ -41,7 +41,9 @@ def erase(record_id: str, source: str, reason: str, yes: bool) -> None:
     if found.finds_nobody and found.before != "begun":
         _say_nobody(found.before == "finished", yes)
     elif yes:
-        click.echo("Done. A bucket that keeps versions still has the old objects: let its lifecycle rule remove them.")
+        for key in found.kept:
+            click.echo(f"the store may keep earlier versions of {store.uri(key)}: remove them by its own means")
+        click.echo("Done.")
     else:
         click.echo(f"Nothing was changed. Do it: python -m luigi_tasks erase {person} --reason … --yes")
 

@@ -26,6 +26,7 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
     from luigi_tasks.gateways import pipeline_lock
     from luigi_tasks.gateways.objects import open_store
     from luigi_tasks.steps import takedown as steps
+    from luigi_tasks.steps import takedown_pages
 
     if not reason.strip():
         raise click.BadParameter("must say why", param_hint="--reason")
@@ -34,7 +35,8 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
     with closing(pipeline_lock.take(own, source)):
         intended = steps.plan(own, store, target)
         if yes:
-            steps.take_down(own, store, intended, reason.strip())
+            kept = steps.take_down(own, store, intended, reason.strip())
+            changed = takedown_pages.redraw(own, store, intended.about)
     for wallhaven_id in intended.about.ids:
         click.echo(f"wallpaper {wallhaven_id}")
     for sha256 in intended.about.hashes:
@@ -42,7 +44,11 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
     for key in intended.keys:
         click.echo(f"{'deleted' if yes else 'would delete'} {store.uri(key)}")
     if yes:
-        click.echo("Done. The next dbt build shows it as taken_down; contact sheets of earlier runs may still show it.")
+        for page in changed:
+            click.echo(f"rewritten {page}")
+        for key in kept:
+            click.echo(f"the store may keep earlier versions of {store.uri(key)}: remove them by its own means")
+        click.echo("Done. The next dbt build shows it as taken_down. Backups and copies elsewhere are not touched.")
     else:
         click.echo(f"Nothing was changed. Do it: python -m luigi_tasks takedown add {target} --reason … --yes")
 

@@ -27,6 +27,7 @@ from moto.server import ThreadedMotoServer
 
 from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.gateways.embedded_postgres_programs import program
+from tests.gcs_double import gcs_double
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -298,3 +299,24 @@ def test_seaweedfs_says_how_to_mend_a_volume_it_cannot_write(tmp_path: Path) -> 
     ended = start_seaweedfs(tmp_path, SEAWEEDFS_DATA=str(tmp_path / "none"))
     assert ended.returncode == 1
     assert "docker compose run" in ended.stderr
+
+
+def test_create_bucket_knows_googles_too() -> None:
+    command = words("create-bucket", "command")
+    with gcs_double() as google:
+        environment = {
+            **BARE,
+            "PYTHONPATH": str(ROOT),
+            "BUCKET_NAME": "gs://draenei-new",
+            "STORAGE_EMULATOR_HOST": google.endpoint,
+        }
+        unnamed = run(command, environment)
+        assert (unnamed.returncode, "GOOGLE_CLOUD_PROJECT" in unnamed.stderr, google.made) == (1, True, {})
+        environment["GOOGLE_CLOUD_PROJECT"] = "draenei"
+        first, second = run(command, environment), run(command, environment)
+        assert (first.returncode, first.stderr) == (0, "create_bucket: bucket gs://draenei-new created\n")
+        assert (second.returncode, second.stderr) == (0, "create_bucket: bucket gs://draenei-new is there\n")
+        project, about = google.made["draenei-new"]
+        assert project == "draenei"
+        assert about["iamConfiguration"]["publicAccessPrevention"] == "enforced"
+        assert about["iamConfiguration"]["uniformBucketLevelAccess"] == {"enabled": True}

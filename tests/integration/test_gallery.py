@@ -13,7 +13,7 @@ from luigi_tasks import settings as settings_module
 from luigi_tasks.domain.errors import SettingsError, StoreError, WarehouseError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways.objects import ObjectStore
-from luigi_tasks.steps import gallery, gallery_shell, publish, takedown
+from luigi_tasks.steps import gallery, gallery_shell, publish, takedown, takedown_pages
 from luigi_tasks.steps.derive import derive
 from luigi_tasks.verbs.gallery import gallery as verb
 from tests.browser.invented import CHROMIUM, browser, look
@@ -145,6 +145,12 @@ def _the_bucket_has_it_though_an_upload_failed(c: Collecting) -> None:
         assert removed
         assert not removed & kept, "replaced in place: no reader meets a 404"
         assert taken not in _as_a_browser_sees_it(f"{double.endpoint}/{BUCKET}/gallery", len(rows(local)))
+
+        plan = takedown.plan(settings, store, max(rows(local)))
+        takedown.take_down(settings, store, plan, "the artist asked")
+        takedown_pages.redraw(settings, store, plan.about)
+        shown = b"".join(kept[-1].body for key, kept in double.state.versions.items() if key.startswith("gallery/"))
+        assert (len(rows(local)), plan.about.ids[0].encode() in shown) == (26, False), "no dbt build is needed for it"
 
 
 def _put(store: ObjectStore, key: str, body: bytes) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from luigi_tasks.domain.damage import TAKEDOWNS, Damage
 from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import databases, pipeline_lock, postgres
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.steps import session, takedown, tombstones
+from luigi_tasks.steps import contact_sheet, run_report, session, takedown, takedown_pages, tombstones
+from luigi_tasks.steps.contact_sheet import GAP
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
@@ -129,6 +134,70 @@ def test_by_hash_every_wallpaper_with_the_bytes_goes(publishing: Publishing, buc
     assert collection.found() == []
 
 
+def test_contact_sheet_and_report_of_its_run_are_made_anew_without_it(collection: Collection) -> None:
+    own, store = collection.settings(), collection.store
+    contact_sheet.draw(own, collection.run_key, store)
+    sheet = contact_sheet.path(own, collection.run_key)
+    before = base64.b64encode(sheet.read_bytes()).decode()
+    collection.warehouse.rows(
+        "insert into ops.steps (run_key, step, started_at, result) values (%s, 'Report', now(), %s)",
+        *(collection.run_key, json.dumps({"contact_sheet": str(sheet)})),
+    )
+    report = run_report.write(own, collection.run_key)
+    assert before in report.read_text()
+    plan = take_down(collection, IDS[1])
+    takedown_pages.redraw(own, store, plan.about)
+    shown = base64.b64encode(sheet.read_bytes()).decode()
+    assert shown != before
+    assert (before in report.read_text(), shown in report.read_text()) == (False, True)
+    with Image.open(sheet) as without:
+        assert without.width == GAP + 2 * (240 + GAP), "two pictures are left"
+
+
+def test_a_sheet_of_nothing_else_is_gone(collection: Collection) -> None:
+    own = collection.settings()
+    contact_sheet.draw(own, collection.run_key, collection.store)
+    for wallhaven_id in IDS:
+        takedown_pages.redraw(own, collection.store, take_down(collection, wallhaven_id).about)
+    assert not contact_sheet.path(own, collection.run_key).exists()
+
+
+def test_versions_that_the_bucket_kept_go_too_or_it_says_so(
+    publishing: Publishing,
+    bucket: Bucket,  # noqa: F811
+) -> None:
+    collection = in_bucket(publishing, bucket)
+    name = bucket.settings.bucket_name
+    bucket.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for key in KEYS[1:]:
+        collection.write(key, b"an earlier one")
+        collection.write(key, collection.body(KEYS.index(key)))
+
+    def versions(key: str) -> int:
+        return len(bucket.client.list_object_versions(Bucket=name, Prefix=key).get("Versions", ()))
+
+    assert versions(KEYS[1]) == 3
+    plan = takedown.plan(collection.settings(), collection.store, IDS[1])
+    assert takedown.take_down(collection.settings(), collection.store, plan, REASON) == []
+    assert (versions(KEYS[1]), versions(KEYS[2])) == (0, 3)
+
+    def refusing(environ: dict[str, Any], start_response: Any) -> object:
+        if "versions" in environ["QUERY_STRING"]:
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
+        return bucket.app.app(environ, start_response)
+
+    bucket.app.answer = refusing
+    plan = takedown.plan(collection.settings(), collection.store, IDS[2])
+    assert takedown.take_down(collection.settings(), collection.store, plan, REASON) == [KEYS[2]]
+    bucket.app.answer = None
+    assert collection.store.head(KEYS[2]) is None
+    plan = takedown.plan(collection.settings(), collection.store, IDS[2])
+    assert (plan.keys, plan.former) == ((), (KEYS[2],)), "asked again, with more rights it is deleted"
+    assert takedown.take_down(collection.settings(), collection.store, plan, REASON) == []
+    assert versions(KEYS[2]) == 0
+
+
 class Dying(FolderStore):
     """The folder of a process that is killed at its first removal."""
 
@@ -194,7 +263,7 @@ def test_the_verb_does_nothing_without_yes_and_waits_for_no_run(collection: Coll
     assert verb(collection, "takedown", "list").stdout == "Nothing was taken down.\n"
     lock = pipeline_lock.take(collection.settings(), "wallhaven")
     done = verb(collection, "takedown", "add", IDS[1], "--reason", REASON, "--yes")
-    assert (done.returncode, collection.bytes_by_key()) == (1, before)
+    assert (done.returncode, collection.bytes_by_key()) == (10, before)
     assert "another Collect of wallhaven" in done.stderr
     lock.close()
     assert verb(collection, "takedown", "add", IDS[1], "--reason", " ", "--yes").returncode == 2
