@@ -46,7 +46,7 @@ class Crew:
     ) -> None:
         self._settings, self._run_key, self._transfer = settings, run_key, transfer
         self._counter, self._stop = counter, stop
-        self._after, self._unstored = 0, 0
+        self._after, self._unstored, self._asking = 0, 0, threading.Lock()
 
     def work_off(self, hands: int, pace: Pace, asked_to_stop: threading.Event) -> tuple[str, ...]:
         """Return when nothing is left that could be done now: a sentence for each host that was given up.
@@ -56,16 +56,22 @@ class Crew:
         """
         with (
             upload_claims.Worker(self._settings, self._run_key, self._stop.set) as worker,
-            contextlib.closing(upload_claims.connect(self._settings)) as connection,
-            Clerk(self._settings, self._run_key) as clerk,
-        ):
-            worklist = Worklist(
+            contextlib.closing(upload_claims.connect(self._settings, durable=False)) as connection,
+            Worklist(
                 lambda limit: self._claim(worker, connection, limit),
                 lambda: self._others(worker, connection),
                 self._stop,
                 pace,
-            )
-            self._run(worklist, clerk, hands, asked_to_stop)
+            ) as worklist,
+        ):
+            with Clerk(
+                self._settings,
+                self._run_key,
+                lambda outcome: self._registered(worklist, outcome),
+                self._stop.set,
+                2 * hands,
+            ) as clerk:
+                self._run(worklist, clerk, hands, asked_to_stop)
             worker.check()
             return worklist.breaker.stopped()
 
@@ -84,7 +90,7 @@ class Crew:
 
     def _claim(self, worker: upload_claims.Worker, connection: Connection, limit: int) -> list[Claim]:
         crash_point("publish.claim.before")
-        with connection, connection.cursor() as cursor:
+        with self._asking, connection, connection.cursor() as cursor:
             claims, position = worker.take(cursor, self._after, limit)
             if not claims and self._after:  # what others gave back stands further up
                 claims, position = worker.take(cursor, 0, limit)
@@ -94,7 +100,7 @@ class Crew:
         return claims
 
     def _others(self, worker: upload_claims.Worker, connection: Connection) -> int:
-        with connection, connection.cursor() as cursor:
+        with self._asking, connection, connection.cursor() as cursor:
             return worker.others(cursor)
 
     def _work(self, worklist: Worklist, clerk: Clerk) -> None:
@@ -102,11 +108,10 @@ class Crew:
             try:
                 outcome = worklist.done(job, self._attempt(clerk, job, tired=worklist.tired()))
                 if outcome:
-                    self._register(clerk, job.claim, outcome)
+                    crash_point("publish.register.before")
+                    clerk.register(job.claim, outcome)
             except DownloadStopped:
                 return
-            except ClaimLost:
-                clerk.give_back(job.claim)
 
     def _attempt(self, clerk: Clerk, job: Job, *, tired: bool) -> UploadOutcome | None:
         """None when the claim was lost on the way."""
@@ -126,10 +131,10 @@ class Crew:
             clerk.give_back(job.claim)
             return None
 
-    def _register(self, clerk: Clerk, claim: Claim, outcome: UploadOutcome) -> None:
-        crash_point("publish.register.before")
-        clerk.register(claim, outcome)
-        crash_point("publish.register.after")
+    def _registered(self, worklist: Worklist, outcome: UploadOutcome | None) -> None:
+        worklist.registered()
+        if outcome is None:
+            return
         self._counter.count(outcome)
         self._unstored = self._unstored + 1 if outcome.outcome is Outcome.UNSTORED else 0
         if self._unstored >= UNSTORED_IN_A_ROW:
