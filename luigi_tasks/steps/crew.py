@@ -23,11 +23,12 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.steps.clerk import Clerk
 from luigi_tasks.steps.pace import Pace
 from luigi_tasks.steps.transfer import Transfer
-from luigi_tasks.steps.worklist import TICK_SECONDS, Job, Worklist
+from luigi_tasks.steps.worklist import Job, Worklist
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+LOOK_SECONDS = 0.05  # how soon the hands are there that the pace allows
 UNSTORED_IN_A_ROW = 8  # each was repeated by the driver already
 
 
@@ -77,12 +78,17 @@ class Crew:
 
     def _run(self, worklist: Worklist, clerk: Clerk, hands: int, asked_to_stop: threading.Event) -> None:
         with ThreadPoolExecutor(hands, thread_name_prefix="publish") as pool:
-            working: set[Future[None]] = {pool.submit(self._work, worklist, clerk) for _ in range(hands)}
+            working: set[Future[None]] = set()
+            done: set[Future[None]] = set()
             try:
-                while working:  # a wait without end may sleep through a signal
-                    done, working = wait(working, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-                    for hand in done:
+                while not done or working:  # a wait without end may sleep through a signal
+                    if not done:  # the first that ends found nothing left to do
+                        more = range(len(working), min(hands, worklist.pace.hands))
+                        working |= {pool.submit(self._work, worklist, clerk) for _ in more}
+                    ended, working = wait(working, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for hand in ended:
                         hand.result()
+                    done |= ended
                     if asked_to_stop.is_set():
                         self._stop.set()
             finally:
