@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 
 READ_BYTES = 1 << 18
 WAIT_BYTES = 1 << 19
+FEW_BYTES = 1 << 16
 LOOK_SECONDS = 0.5
 
 
@@ -50,8 +51,11 @@ def _wait_for(stream: io.BufferedReader, sock: socket.socket, body: memoryview, 
     position = stream.readinto1(body[: len(stream.peek(1))])  # what came with the headers
     silence, heard = sock.gettimeout() or 0.0, time.monotonic()
     with _blocking(sock, silence, min(LOOK_SECONDS, silence, time_left())):
-        while position < len(body):
-            size = min(WAIT_BYTES, len(body) - position)
+        while (left := len(body) - position) > 0:
+            # Woken for so much at a time, which is sure to come as long as there is as much behind what is asked for.
+            few = left <= FEW_BYTES
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1 if few else FEW_BYTES)
+            size = left if few else min(WAIT_BYTES, left - FEW_BYTES)
             try:
                 if not (got := sock.recv_into(body[position:], size, socket.MSG_WAITALL)):
                     break

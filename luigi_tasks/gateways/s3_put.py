@@ -1,7 +1,7 @@
 """Puts of whole objects into a bucket, one signed request each: what boto3 does in a fifth of its CPU time.
 
-botocore's session sends, so that proxies, certificates and time-outs are those of every AWS tool; the answer's errors
-are botocore's classes too. Nothing but the try itself is hidden: what may pass is tried again here, with the same
+Certificates, time-outs and error classes are botocore's (gateways/s3_wire.py), and where the environment names a proxy
+its session sends. Nothing but the try itself is hidden: what may pass is tried again here, with the same
 conditions, and a 412 after a lost reply is left to the caller, who compares what is there.
 """
 
@@ -15,22 +15,18 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, NoCredentialsError
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.domain.publishing import Body
+from luigi_tasks.gateways.s3_wire import sender
 from luigi_tasks.gateways.signing import encoded_key, signed
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
     from botocore.credentials import Credentials
     from botocore.session import Session
 
 TRIES = 4
-CONNECT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 20.0
 TRY_AGAIN_STATUS = {429, 500, 502, 503, 504}
 TRY_AGAIN_CODES = {"RequestTimeout", "IncompleteBody", "SlowDown"}
@@ -55,12 +51,7 @@ class Puts:
         if credentials is None:
             raise NoCredentialsError
         self._credentials = credentials
-        self._http = URLLib3Session(
-            verify=session.get_config_variable("ca_bundle") or True,
-            proxies=get_environ_proxies(base),
-            timeout=(CONNECT_SECONDS, read_timeout),  # type: ignore[arg-type]  # connect and read, as botocore itself passes them
-            max_pool_connections=connections,
-        )
+        self._send = sender(base, session.get_config_variable("ca_bundle") or True, connections, read_timeout)
 
     def put(
         self,
@@ -100,20 +91,18 @@ class Puts:
         now = datetime.datetime.now(datetime.UTC)
         frozen = self._credentials.get_frozen_credentials()  # renews those that end
         complete = signed("PUT", url, headers, sha256, frozen, self._region, now)
-        # The stubs know neither that a plain mapping will do nor that urllib3 sends a memoryview.
-        request = AWSPreparedRequest("PUT", url, complete, body, False)  # type: ignore[arg-type]
-        answer = self._http.send(request)
-        if answer.status_code != 200:
-            _refuse(answer)
+        status, content = self._send(url, body, complete)
+        if status != 200:
+            _refuse(status, content)
 
 
-def _refuse(answer: AWSResponse) -> None:
-    found = CODE.search(answer.content)
-    code = found[1].decode(errors="replace") if found else str(answer.status_code)
+def _refuse(status: int, content: bytes) -> None:
+    found = CODE.search(content)
+    code = found[1].decode(errors="replace") if found else str(status)
     if code in ELSEWHERE:
         raise Elsewhere(code)
     raise ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": answer.status_code}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         "PutObject",
     )
 

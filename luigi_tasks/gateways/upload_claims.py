@@ -81,13 +81,18 @@ where wallhaven_id in (
 """
 
 
-def connect(settings: Settings) -> Connection:
-    """A connection for claims: what a process that hangs has locked in a transaction is free when its lease is."""
+def connect(settings: Settings, *, durable: bool = True) -> Connection:
+    """A connection for claims: what a process that hangs has locked in a transaction is free when its lease is.
+
+    durable: False for claims alone. One that a crash of the server takes back held nothing any more: its worker's lock
+    is gone with the connection, and the first intent under it would have made it durable as well.
+    """
     connection = postgres.connect(settings)
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "select set_config('idle_in_transaction_session_timeout', %s, false)",
-            (f"{round(settings.upload_lease_seconds * 1000)}ms",),
+            "select set_config('idle_in_transaction_session_timeout', %s, false),"
+            " set_config('synchronous_commit', %s, false)",
+            (f"{round(settings.upload_lease_seconds * 1000)}ms", "on" if durable else "off"),
         )
     return connection
 
@@ -106,6 +111,7 @@ class Worker:
             cursor.execute("select nextval('ops.upload_workers')::integer")
             self.number = int((cursor.fetchone() or (0,))[0])
             cursor.execute("select pg_advisory_lock(%s, %s)", (LOCK_CLASS, self.number))
+            cursor.execute("set synchronous_commit = off")
         self._left, self._lost = threading.Event(), ""
         self._heart = threading.Thread(target=self._beat, name="publish-heartbeat", daemon=True)
 

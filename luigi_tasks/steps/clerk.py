@@ -1,7 +1,8 @@
 """The one who writes the ledger for all hands of a process: whatever waits goes into one statement and one commit.
 
 Nothing is put off: an entry that comes alone is written alone, and what arrives meanwhile is the next set. A hand goes
-on only when its own entry is committed, as the exactly-once protocol needs it.
+on only when its own intent is committed, as the exactly-once protocol needs it. An outcome is handed over: a process
+that is killed before it is committed leaves what one leaves that is killed right after the put.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Word = TypeVar("Word")
+Told = Callable[[UploadOutcome | None], None]
 Write = Callable[["Cursor", str, Sequence[tuple[Claim, Word]]], dict[int, Exception]]
 
 
@@ -42,12 +44,21 @@ class _Desk(Generic[Word]):
 
 
 class Clerk:
-    """Use as a context manager: leaving waits for what is being written. Shared by any number of threads."""
+    """Use as a context manager: leaving waits for all that was handed over, and raises what went wrong with it.
 
-    def __init__(self, settings: Settings, run_key: str) -> None:
+    Shared by any number of threads. told: called by the clerk's own thread for each outcome that was handed over, once
+    it is committed; with None for one whose claim was lost: then nothing changed, and the claim was given back.
+    on_problem: called when outcomes cannot be written, or `told` raises. waiting: outcomes on their way, at most.
+    """
+
+    def __init__(
+        self, settings: Settings, run_key: str, told: Told, on_problem: Callable[[], None], waiting: int
+    ) -> None:
         self._run_key, self._connection = run_key, upload_claims.connect(settings)
+        self._told, self._on_problem = told, on_problem
+        self._problem: BaseException | None = None
         self._intents, self._outcomes = _Desk(upload_ledger.intend), _Desk(upload_ledger.register)
-        self._handing_in = threading.Lock()
+        self._handing_in, self._room = threading.Lock(), threading.Semaphore(waiting)
         self._pen = ThreadPoolExecutor(1, thread_name_prefix="publish-clerk")
 
     def __enter__(self) -> Clerk:
@@ -58,27 +69,48 @@ class Clerk:
     ) -> None:
         self._pen.shutdown()
         self._connection.close()
+        if self._problem and not problem:
+            raise self._problem
 
     def intend(self, claim: Claim, sha256: str) -> None:
         """Return when the intent is committed. Raises ClaimLost, PictureError for bytes that were taken down."""
-        self._hand_in(self._intents, claim, sha256)
+        with self._handing_in:
+            together = self._enter(self._intents, claim, sha256)
+        if problem := together.written.result().get(claim.fence):
+            raise problem
 
     def register(self, claim: Claim, outcome: UploadOutcome) -> None:
-        """Return when the outcome is committed. Raises ClaimLost: then nothing changed."""
-        self._hand_in(self._outcomes, claim, outcome)
+        """Hand an outcome over; waits only while too many are."""
+        self._room.acquire()
+        with self._handing_in:
+            together = self._enter(self._outcomes, claim, outcome)
+            if len(together.entries) == 1:
+                self._pen.submit(self._tell, together).add_done_callback(self._look)
 
     def give_back(self, claim: Claim) -> None:
         """Return when a claim that is still ours is another's to take."""
         self._pen.submit(self._release, claim).result()
 
-    def _hand_in(self, desk: _Desk[Word], claim: Claim, word: Word) -> None:
-        with self._handing_in:
-            if (together := desk.open) is None:
-                together = desk.open = _Set()
-                together.written = self._pen.submit(self._write, desk, together)
-            together.entries.append((claim, word))
-        if problem := together.written.result().get(claim.fence):
-            raise problem
+    def _enter(self, desk: _Desk[Word], claim: Claim, word: Word) -> _Set[Word]:
+        if (together := desk.open) is None:
+            together = desk.open = _Set()
+            together.written = self._pen.submit(self._write, desk, together)
+        together.entries.append((claim, word))
+        return together
+
+    def _tell(self, together: _Set[UploadOutcome]) -> None:
+        self._room.release(len(together.entries))
+        failed = together.written.result()
+        crash_point("publish.register.after")
+        for claim, outcome in together.entries:
+            if claim.fence in failed:
+                self._release(claim)
+            self._told(None if claim.fence in failed else outcome)
+
+    def _look(self, done: Future[None]) -> None:
+        if problem := done.exception():
+            self._problem = self._problem or problem
+            self._on_problem()
 
     def _write(self, desk: _Desk[Word], together: _Set[Word]) -> dict[int, Exception]:
         with self._handing_in:

@@ -23,11 +23,12 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.steps.clerk import Clerk
 from luigi_tasks.steps.pace import Pace
 from luigi_tasks.steps.transfer import Transfer
-from luigi_tasks.steps.worklist import TICK_SECONDS, Job, Worklist
+from luigi_tasks.steps.worklist import Job, Worklist
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+LOOK_SECONDS = 0.05  # how soon the hands are there that the pace allows
 UNSTORED_IN_A_ROW = 8  # each was repeated by the driver already
 
 
@@ -46,7 +47,7 @@ class Crew:
     ) -> None:
         self._settings, self._run_key, self._transfer = settings, run_key, transfer
         self._counter, self._stop = counter, stop
-        self._after, self._unstored = 0, 0
+        self._after, self._unstored, self._asking = 0, 0, threading.Lock()
 
     def work_off(self, hands: int, pace: Pace, asked_to_stop: threading.Event) -> tuple[str, ...]:
         """Return when nothing is left that could be done now: a sentence for each host that was given up.
@@ -56,27 +57,38 @@ class Crew:
         """
         with (
             upload_claims.Worker(self._settings, self._run_key, self._stop.set) as worker,
-            contextlib.closing(upload_claims.connect(self._settings)) as connection,
-            Clerk(self._settings, self._run_key) as clerk,
-        ):
-            worklist = Worklist(
+            contextlib.closing(upload_claims.connect(self._settings, durable=False)) as connection,
+            Worklist(
                 lambda limit: self._claim(worker, connection, limit),
                 lambda: self._others(worker, connection),
                 self._stop,
                 pace,
-            )
-            self._run(worklist, clerk, hands, asked_to_stop)
+            ) as worklist,
+        ):
+            with Clerk(
+                self._settings,
+                self._run_key,
+                lambda outcome: self._registered(worklist, outcome),
+                self._stop.set,
+                2 * hands,
+            ) as clerk:
+                self._run(worklist, clerk, hands, asked_to_stop)
             worker.check()
             return worklist.breaker.stopped()
 
     def _run(self, worklist: Worklist, clerk: Clerk, hands: int, asked_to_stop: threading.Event) -> None:
         with ThreadPoolExecutor(hands, thread_name_prefix="publish") as pool:
-            working: set[Future[None]] = {pool.submit(self._work, worklist, clerk) for _ in range(hands)}
+            working: set[Future[None]] = set()
+            done: set[Future[None]] = set()
             try:
-                while working:  # a wait without end may sleep through a signal
-                    done, working = wait(working, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-                    for hand in done:
+                while not done or working:  # a wait without end may sleep through a signal
+                    if not done:  # the first that ends found nothing left to do
+                        more = range(len(working), min(hands, worklist.pace.hands))
+                        working |= {pool.submit(self._work, worklist, clerk) for _ in more}
+                    ended, working = wait(working, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for hand in ended:
                         hand.result()
+                    done |= ended
                     if asked_to_stop.is_set():
                         self._stop.set()
             finally:
@@ -84,7 +96,7 @@ class Crew:
 
     def _claim(self, worker: upload_claims.Worker, connection: Connection, limit: int) -> list[Claim]:
         crash_point("publish.claim.before")
-        with connection, connection.cursor() as cursor:
+        with self._asking, connection, connection.cursor() as cursor:
             claims, position = worker.take(cursor, self._after, limit)
             if not claims and self._after:  # what others gave back stands further up
                 claims, position = worker.take(cursor, 0, limit)
@@ -94,7 +106,7 @@ class Crew:
         return claims
 
     def _others(self, worker: upload_claims.Worker, connection: Connection) -> int:
-        with connection, connection.cursor() as cursor:
+        with self._asking, connection, connection.cursor() as cursor:
             return worker.others(cursor)
 
     def _work(self, worklist: Worklist, clerk: Clerk) -> None:
@@ -102,11 +114,10 @@ class Crew:
             try:
                 outcome = worklist.done(job, self._attempt(clerk, job, tired=worklist.tired()))
                 if outcome:
-                    self._register(clerk, job.claim, outcome)
+                    crash_point("publish.register.before")
+                    clerk.register(job.claim, outcome)
             except DownloadStopped:
                 return
-            except ClaimLost:
-                clerk.give_back(job.claim)
 
     def _attempt(self, clerk: Clerk, job: Job, *, tired: bool) -> UploadOutcome | None:
         """None when the claim was lost on the way."""
@@ -126,10 +137,10 @@ class Crew:
             clerk.give_back(job.claim)
             return None
 
-    def _register(self, clerk: Clerk, claim: Claim, outcome: UploadOutcome) -> None:
-        crash_point("publish.register.before")
-        clerk.register(claim, outcome)
-        crash_point("publish.register.after")
+    def _registered(self, worklist: Worklist, outcome: UploadOutcome | None) -> None:
+        worklist.registered()
+        if outcome is None:
+            return
         self._counter.count(outcome)
         self._unstored = self._unstored + 1 if outcome.outcome is Outcome.UNSTORED else 0
         if self._unstored >= UNSTORED_IN_A_ROW:

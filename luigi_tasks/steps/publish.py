@@ -71,7 +71,7 @@ def _by_this_one(
     store, _ = guard(settings, run_key, store)
     give_back_freed_memory()
     (share,) = shares(settings, 1)
-    share = replace(share, hands=min(share.hands, pictures))
+    share = replace(share, at_once=min(share.at_once, pictures))
     with asked_to_stop() if enough is None else contextlib.nullcontext(enough) as asked:
         return work_off(settings, run_key, store, meter, share, asked)
 

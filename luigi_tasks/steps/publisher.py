@@ -27,10 +27,10 @@ def shares(settings: Settings, processes: int, *turns: OneAtATime) -> list[Share
     turns: two, for several processes: a picture that is larger than the share of its process, as a body or decoded,
     waits until no other process has such a one.
     """
-    hands, more = divmod(settings.upload_concurrency, processes)
+    at_once, more = divmod(settings.upload_concurrency, processes)
     return [
         Share(
-            hands + (number < more),
+            at_once + (number < more),
             max(1, FIRST_HANDS // processes),
             settings.upload_memory_bytes // processes,
             max(1, usable_cores() // processes),
@@ -53,8 +53,9 @@ def work_off(
         Decoders(DecodingLimits.of(settings), share.decoders) as decoders,
     ):
         transfer = Transfer(settings, run_key, store, downloader, decoders, share)
-        pace = Pace(share.hands, first=share.first, answer_seconds=downloader.least_answer_seconds)
-        return Crew(settings, run_key, transfer, counter, stop).work_off(share.hands, pace, asked)
+        hands = 2 * share.at_once  # each fetches, then puts: while as many as may fetch do so, as many others put
+        pace = Pace(hands, first=share.first, answer_seconds=downloader.least_answer_seconds)
+        return Crew(settings, run_key, transfer, counter, stop).work_off(hands, pace, asked)
 
 
 @contextlib.contextmanager

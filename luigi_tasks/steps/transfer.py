@@ -7,6 +7,7 @@ everything that decides which pictures, in what order and how many at once, is i
 from __future__ import annotations
 
 import string
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,11 +37,11 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """What one publishing process may take. hands: pictures in flight; first: of them, to begin with; bytes: of bodies
-    in flight, and as many of decodes; decoders: children that decode; large_bodies, large_decodes: the turns of what
-    is above `bytes`, where processes share them."""
+    """What one publishing process may take. at_once: pictures that are fetched, and as many others that are put; first:
+    of both together, to begin with; bytes: of bodies in flight, and as many of decodes; decoders: children that decode;
+    large_bodies, large_decodes: the turns of what is above `bytes`, where processes share them."""
 
-    hands: int
+    at_once: int
     first: int
     bytes: int
     decoders: int
@@ -65,6 +66,7 @@ class Transfer:
         self._bodies = WeightGate(share.bytes, share.large_bodies)
         self._buffers = Buffers(share.bytes)
         self._decoding = WeightGate(share.bytes, share.large_decodes)
+        self._fetching, self._putting = threading.Semaphore(share.at_once), threading.Semaphore(share.at_once)
 
     def move(self, item: ManifestItem, intend: Intend, *, quick: bool = False) -> UploadOutcome:
         """Store one picture. intend(sha256) must have committed the intent when it returns.
@@ -85,9 +87,10 @@ class Transfer:
         while True:
             try:
                 with self._bodies.hold(room), self._buffers.lend(room) as buffer:
-                    crash_point("publish.download.before")
-                    download = fetch(item.image_url, expected_bytes=room, into=buffer)
-                    crash_point("publish.download.after")
+                    with self._fetching:
+                        crash_point("publish.download.before")
+                        download = fetch(item.image_url, expected_bytes=room, into=buffer)
+                        crash_point("publish.download.after")
                     return self._checked_and_put(item, intend, begun, download)
             except NeedsRoom as larger:  # the record's size is wrong: queue again, holding nothing
                 room = max(larger.bytes, 2 * room)
@@ -97,9 +100,10 @@ class Transfer:
         verified = verify(download.body, item, self._limits, self._decoding.hold, self._decoders.decode)
         crash_point("publish.verify.after")
         intend(verified.sha256)
-        crash_point("publish.put.before")
-        outcome, reason = self._put(item, download, verified)
-        crash_point("publish.put.after")
+        with self._putting:
+            crash_point("publish.put.before")
+            outcome, reason = self._put(item, download, verified)
+            crash_point("publish.put.after")
         return _outcome(item, outcome, begun, reason=reason, download=download, verified=verified)
 
     def _put(self, item: ManifestItem, download: Download, verified: Verified) -> tuple[Outcome, str]:

@@ -31,7 +31,7 @@ OTHER_MAGIC = {
     b"BM": "image/bmp",
     b"\x00\x00\x00": "image/avif or the like",
 }
-HEADER_BYTES = 1 << 18
+HEADER_BYTES = (1 << 15, 1 << 18)  # most headers are in the first; one with a preview may take the second
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 
 
@@ -150,7 +150,7 @@ def _decode(body: Body, file_type: str, limits: Limits, decoding: Room) -> tuple
 
 def _read_header(body: Body, file_type: str, limits: Limits) -> tuple[int, int]:
     """Width and height; of a large body only the beginning is copied for the parser, unless its header is longer."""
-    for part in (body[:HEADER_BYTES], body):
+    for part in (*(body[:size] for size in HEADER_BYTES), body):
         try:
             with open_picture(part, file_type) as picture:
                 width, height = picture.size

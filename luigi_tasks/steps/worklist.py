@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 from urllib.parse import urlsplit
 
 from luigi_tasks.domain.publishing import Claim, Outcome, UploadOutcome
@@ -36,8 +38,11 @@ class Job:
 
 
 class Worklist:
-    """Shared by the hands of one process. claim(n): up to n next pictures of the manifest, none when there are none
-    now; others(): how many open ones are not ours; both are called by one thread at a time."""
+    """Shared by the hands of one process. Use as a context manager: claims are asked for ahead, by a thread of its own.
+
+    claim(n): up to n next pictures of the manifest, none when there are none now; called by one thread at a time.
+    others(): how many open ones are not ours.
+    """
 
     def __init__(
         self, claim: Callable[[int], list[Claim]], others: Callable[[], int], stop: threading.Event, pace: Pace
@@ -45,27 +50,42 @@ class Worklist:
         self._claim, self._others, self._stop, self.pace = claim, others, stop, pace
         self._fresh: deque[Claim] = deque()
         self._again: deque[Job] = deque()
-        self._aside: deque[Job] = deque()
-        self._in_hand, self._exhausted_at, self._asked_at = 0, 0.0, 0.0
-        self._changed = threading.Condition()
+        self._aside = defaultdict[str, deque[Job]](deque)
+        self._in_hand, self._unregistered, self._exhausted_at, self._asked_at = 0, 0, 0.0, 0.0
+        self._changed, self._over = threading.Condition(), False
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="publish-claims")
+        self._coming: Future[list[Claim]] | None = None
         self.breaker = Breaker()
+
+    def __enter__(self) -> Worklist:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._asking.shutdown()
 
     def next(self) -> Job | None:
         """The next job, waiting for one if need be; None when nothing is left or the run is stopping."""
         with self._changed:
-            while not self._stop.is_set():
+            while not (self._over or self._stop.is_set()):
                 if self.pace.room():
                     if job := self._ready():
                         self._in_hand += 1
                         self.pace.begin(job.host)
                         return job
                     if self._nothing_to_wait_for():
+                        self._over = True
+                        self._changed.notify_all()
                         return None
                 self._changed.wait(TICK_SECONDS)
             return None
 
     def done(self, job: Job, outcome: UploadOutcome | None) -> UploadOutcome | None:
-        """Hand a job back; what is to be registered now, None for nothing. outcome: None when the claim was lost."""
+        """Hand a job back; what is to be registered now, None for nothing. outcome: None when the claim was lost.
+
+        What is to be registered counts as work that is left until registered() is called.
+        """
         with self._changed:
             self._in_hand -= 1
             self.pace.end(job.host, outcome)
@@ -78,50 +98,62 @@ class Worklist:
                 self._again.append(Job(job.claim, outcome))
                 return None
             if suspicion(outcome) and self.breaker.gave_up(job.host):
-                self._aside.append(job)
+                self._aside[job.host].append(job)
                 return None
+            self._unregistered += 1
             return outcome
+
+    def registered(self) -> None:
+        """One outcome less is on its way to the ledger."""
+        with self._changed:
+            self._unregistered -= 1
+            if not self._unregistered:
+                self._changed.notify_all()
 
     def tired(self) -> bool:
         """True when the time for second tries is used up."""
         return bool(self._exhausted_at) and time.monotonic() - self._exhausted_at > PATIENT_SECONDS
 
     def _ready(self) -> Job | None:
-        for _ in range(len(self._aside)):
-            job = self._aside.popleft()
-            if self._admits(job):
-                return job
-            self._aside.append(job)
+        for host, jobs in self._aside.items():
+            if jobs and self._admits(host):
+                return jobs.popleft()
         while claim := self._next_claim():
-            if self._admits(job := Job(claim)):
+            if self._admits((job := Job(claim)).host):
                 return job
-            self._aside.append(job)
-            if self.pace.is_full(job.host) and len(self._aside) >= MOST_ASIDE:
+            self._aside[job.host].append(job)
+            if self.pace.is_full(job.host) and sum(map(len, self._aside.values())) >= MOST_ASIDE:
                 return None
-        while self._again:
+        while self._again and not self._coming:
             self._exhausted_at = self._exhausted_at or time.monotonic()
-            if self._admits(job := self._again.popleft()):
+            if self._admits((job := self._again.popleft()).host):
                 return job
-            self._aside.append(job)
+            self._aside[job.host].append(job)
         return None
 
-    def _admits(self, job: Job) -> bool:
-        return not self.pace.is_full(job.host) and self.breaker.admits(job.host)
+    def _admits(self, host: str) -> bool:
+        return not self.pace.is_full(host) and self.breaker.admits(host)
 
     def _next_claim(self) -> Claim | None:
-        """Asks the database, at most once a tick when it had nothing."""
-        if not self._fresh:
-            if time.monotonic() < self._asked_at + TICK_SECONDS:
-                return None
-            self._fresh.extend(self._claim(self.pace.hands))
-            if not self._fresh:
-                self._asked_at = time.monotonic()
-                return None
-        return self._fresh.popleft()
+        """Has the database asked for more before there are none, at most once a tick when it had nothing."""
+        if self._coming and self._coming.done():
+            claims, self._coming = self._coming.result(), None
+            self._fresh.extend(claims)
+            self._asked_at = self._asked_at if claims else time.monotonic()
+        few = len(self._fresh) <= self.pace.hands // 2
+        if few and not self._coming and time.monotonic() >= self._asked_at + TICK_SECONDS:
+            self._coming = self._asking.submit(self._claim, self.pace.hands)
+            self._coming.add_done_callback(self._wake)
+        return self._fresh.popleft() if self._fresh else None
+
+    def _wake(self, _: Future[list[Claim]]) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _nothing_to_wait_for(self) -> bool:
-        trials = any(not self.breaker.gave_up(job.host) for job in self._aside)
-        return not (self._in_hand or trials or self._again or self._others())
+        trials = any(jobs and not self.breaker.gave_up(host) for host, jobs in self._aside.items())
+        left = self._in_hand or self._unregistered or self._coming or self._fresh or trials or self._again
+        return not (left or self._others())
 
 
 def may_answer_later(outcome: UploadOutcome) -> bool:

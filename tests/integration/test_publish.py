@@ -16,8 +16,9 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways.objects import ObjectStore, Put, StoreUnavailable
 from luigi_tasks.steps.contact_sheet import draw
 from luigi_tasks.steps.publish import freeze_step, publish
+from luigi_tasks.steps.transfer import SLACK_BYTES
 from tests.conftest import Warehouse
-from tests.image_server import Request, serving, status, whole
+from tests.image_server import Answer, Request, serving, status, whole
 from tests.integration.publish_fixtures import Publishing, Watching
 from tests.pictures import picture
 from tests.s3_double import s3_double
@@ -213,33 +214,48 @@ def test_a_store_that_fails_its_check_stops_before_anything_is_asked_for(publish
     assert not publishing.server.asked
 
 
-def test_bytes_in_flight_stay_within_the_setting(publishing: Publishing) -> None:
-    counting, now, peak = threading.Lock(), 0, 0
+class Counted:
+    """Answers slowly, and knows how many it answered at once."""
 
-    def counted(body: bytes):
+    def __init__(self) -> None:
+        self._counting, self._now, self.peak = threading.Lock(), 0, 0
+
+    def __call__(self, body: bytes) -> Answer:
         def answer(request: Request) -> None:
-            nonlocal now, peak
-            with counting:
-                now += 1
-                peak = max(peak, now)
+            with self._counting:
+                self._now += 1
+                self.peak = max(self.peak, self._now)
             time.sleep(0.05)
-            with counting:
-                now -= 1
+            with self._counting:
+                self._now -= 1
             whole(body)(request)
 
         return answer
 
+
+def test_no_more_are_fetched_at_once_than_the_setting_says(publishing: Publishing) -> None:
+    counted = Counted()
     for seed in range(12):
-        body = picture("PNG", seed=seed) + b"\0" * (3 << 20)
+        publishing.offer(f"w{seed:05}", body := picture(seed=seed), counted(body))
+    publish(publishing.settings(upload_concurrency=3), publishing.freeze("1"), publishing.store, Silent())
+    publishing.assert_all_stored_once()
+    assert counted.peak == 3
+
+
+def test_bytes_in_flight_stay_within_the_setting(publishing: Publishing) -> None:
+    counted = Counted()
+    bodies = [picture("PNG", seed=seed) + b"\0" * (3 << 20) for seed in range(12)]
+    for seed, body in enumerate(bodies):
         publishing.offer(f"w{seed:05}", body, counted(body))
+    three = 3 * (min(map(len, bodies)) + SLACK_BYTES)
     publish(
-        publishing.settings(upload_concurrency=8, upload_memory_bytes=9 << 20),
+        publishing.settings(upload_concurrency=8, upload_memory_bytes=three - 1),
         publishing.freeze("1"),
         publishing.store,
         Silent(),
     )
     publishing.assert_all_stored_once()
-    assert peak == 2, "two pictures of 3 MiB, with 1 MiB of slack each, fit into 9 MiB; three do not"
+    assert counted.peak == 2, "two pictures with their slack fit; for three there is a byte too few"
 
 
 def test_two_at_once_on_one_manifest_store_everything_once(publishing: Publishing) -> None:

@@ -30,7 +30,7 @@ def test_all_shares_together_are_what_the_settings_allow(many: int) -> None:
     settings = Settings(upload_concurrency=30, upload_memory_bytes=100_000_000)
     divided = shares(settings, many)
     assert len(divided) == many
-    assert sum(share.hands for share in divided) == 30
+    assert sum(share.at_once for share in divided) == 30
     assert 100_000_000 - many < sum(share.bytes for share in divided) <= 100_000_000
     assert sum(share.decoders for share in divided) <= max(many, usable_cores())
 
