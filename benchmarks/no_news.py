@@ -108,9 +108,8 @@ def measure(items: int, times: int = TIMES) -> list[Run]:
 
 def main(sizes: list[int]) -> None:
     """Print a row a size."""
-    print(
-        f"{'items':>9}{'wall s':>9}{'CPU s':>8}{'server s':>10}{'calls':>7}   (goal: {GOAL_SECONDS} s, {GOAL_CALLS} calls)"
-    )
+    heads = f"{'items':>9}{'wall s':>9}{'CPU s':>8}{'server s':>10}{'calls':>7}"
+    print(f"{heads}   (goal: {GOAL_SECONDS} s, {GOAL_CALLS} calls)")
     for items in sizes:
         runs = measure(items)
         wall, cpu, server, calls = (
