@@ -17,7 +17,14 @@ from pathlib import Path
 
 from benchmarks import collection
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways import audit_ledger, embedded_postgres, page_ledger, postgres
+from luigi_tasks.gateways import (
+    audit_ledger,
+    derivative_ledger,
+    embedded_postgres,
+    gallery_ledger,
+    page_ledger,
+    postgres,
+)
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_profile import write_profile
 from luigi_tasks.settings import Settings
@@ -38,6 +45,13 @@ class Bench:
         folder = settings.draenei_home / "dbt"
         write_profile(folder, None)
         self.dbt = Dbt(postgres.address(settings), folder)
+
+    @classmethod
+    def fresh(cls, settings: Settings, items: int) -> Bench:
+        """Beside a warehouse that has nothing yet."""
+        with closing(postgres.connect(settings)) as connection:
+            migrate.migrate(connection)
+        return cls(settings, items)
 
     def fill(self) -> None:
         """The collection, modelled, tested, its statistics known to the planner."""
@@ -83,16 +97,27 @@ class Bench:
             audit_ledger.backlog(cursor)
             audit_ledger.upload_statuses(cursor)
 
+    def gallery(self) -> None:
+        """What tells whether the gallery is to be written anew."""
+        with postgres.transaction(self.settings) as cursor:
+            gallery_ledger.state(cursor)
+
+    def derive(self) -> None:
+        """What tells whether a picture lacks something."""
+        with postgres.transaction(self.settings) as cursor:
+            derivative_ledger.WorkList("wallhaven", (), "none", 5).count(cursor)
+
     def timed(self, work: Callable[[], None], times: int = TIMES) -> tuple[float, float]:
         """Medians: seconds by the clock, seconds the server was active."""
         taken = []
         for _ in range(times):
-            active, begun = self._active(), time.perf_counter()
+            active, begun = self.active(), time.perf_counter()
             work()
-            taken.append((time.perf_counter() - begun, self._active() - active))
+            taken.append((time.perf_counter() - begun, self.active() - active))
         return statistics.median(wall for wall, _ in taken), statistics.median(active for _, active in taken)
 
-    def _active(self) -> float:
+    def active(self) -> float:
+        """Seconds that backends were active so far."""
         time.sleep(0.2)  # a backend tells of its time when it ends
         with postgres.transaction(self.settings) as cursor:
             cursor.execute(ACTIVE)
@@ -103,11 +128,17 @@ class Bench:
 def measure(home: Path, items: int) -> dict[str, tuple[float, float]]:
     """Every measure beside a collection of so many items."""
     settings = Settings(draenei_home=home)
-    with closing(postgres.connect(settings)) as connection:
-        migrate.migrate(connection)
-    bench = Bench(settings, items)
+    bench = Bench.fresh(settings, items)
     filled = bench.timed(bench.fill, 1)
-    works = (bench.pending, bench.details, bench.summary, bench.nothing_new, bench.thousand_new)
+    works = (
+        bench.pending,
+        bench.details,
+        bench.summary,
+        bench.gallery,
+        bench.derive,
+        bench.nothing_new,
+        bench.thousand_new,
+    )
     return {"first build": filled} | {work.__name__: bench.timed(work) for work in works}
 
 

@@ -1,18 +1,34 @@
-# make bench          the transfer beside its peers, on this machine: docs/performance.md and benchmarks/history/
-# make bench-memory   ours at 1,000 and at 20,000 small pictures: peak RSS of both
-# make bench-decoding the decoders
+# make bench             the transfer beside its peers, on this machine: docs/performance.md and benchmarks/history/
+# make bench-memory      ours at 1,000 and at 20,000 small pictures: peak RSS of both
+# make bench-decoding    the decoders
+# make bench-derivatives thumbnails and facts, beside Pillow used naively
+# make bench-start       `--help` of every command
+# make bench-gallery     frames of the gallery at 10,000 pictures; needs Chromium
+# make bench-duplicates  precision and recall: make bench-duplicates IMAGES=DIR
 
 BENCH ?= --rounds 3 --networks loopback 60ms --page docs/performance.md
 SMALL := --small --rounds 1 --only draenei-collector
 
-.PHONY: bench bench-memory bench-decoding
+.PHONY: bench bench-memory bench-decoding bench-derivatives bench-start bench-gallery bench-duplicates
 
-bench: setup-dev ## the transfer beside rclone, curl and others: make bench BENCH='--images DIR --rounds 5'
+bench: setup-dev ## the transfer beside rclone, curl and others: make bench BENCH='--images DIR --fail-on-regression'
 	@$(BIN)/python -m benchmarks.transfer $(BENCH)
 
 bench-memory: setup-dev ## peak memory at 1,000 and 20,000 pictures
 	@$(BIN)/python -m benchmarks.transfer $(SMALL) --pictures 1000
 	@$(BIN)/python -m benchmarks.transfer $(SMALL) --pictures 20000
 
-bench-decoding: setup-dev ## what a decoder process costs
+bench-decoding: setup-dev ## full decodes: on all cores beside the decoder's own speed, and other decoders
 	@$(BIN)/python -m benchmarks.decoding
+
+bench-derivatives: setup-dev ## thumbnails and facts a CPU second
+	@$(BIN)/python -m benchmarks.derivatives
+
+bench-start: setup-dev ## --help of every command over the bare interpreter
+	@$(BIN)/python -m benchmarks.start
+
+bench-gallery: setup-dev ## frames of the gallery at 10,000 pictures
+	@$(BIN)/python -m benchmarks.gallery
+
+bench-duplicates: setup-dev ## precision and recall on labelled pictures: IMAGES=DIR
+	@$(BIN)/python -m benchmarks.duplicates --images $(IMAGES)

@@ -1,13 +1,21 @@
-# make bench-growth  what a run costs beside 10 k and 100 k items: make bench-growth SIZES='10000 1000000 5000000'
-# make bench-load    records a second through each part of Load, beside a row-by-row loader's upsert
+# make bench-growth    what a build costs beside 10 k and 100 k items: make bench-growth SIZES='10000 1000000 5000000'
+# make bench-no-news   a whole run that finds nothing new: make bench-no-news SIZES='10000 1000000'
+# make bench-dbt-nodes what showing dbt's nodes in the scheduler costs
+# make bench-load      records a second through each part of Load, beside a row-by-row loader's upsert
 
-.PHONY: bench-growth bench-load
+.PHONY: bench-growth bench-no-news bench-dbt-nodes bench-load
 
 SIZES ?= 10000 100000
 RECORDS ?= 50000
 
-bench-growth: setup ## a run's cost beside small and large collections
+bench-growth: setup ## a build's cost beside small and large collections
 	@$(BIN)/python -m benchmarks.growth $(SIZES)
+
+bench-no-news: setup ## a whole run that finds nothing new
+	@$(BIN)/python -m benchmarks.no_news $(SIZES)
+
+bench-dbt-nodes: setup ## a build with and without dbt's nodes in the scheduler
+	@$(BIN)/python -m benchmarks.dbt_nodes
 
 bench-load: setup ## records a second through Load
 	@$(BIN)/python -m benchmarks.load $(RECORDS)

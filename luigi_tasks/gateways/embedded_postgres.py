@@ -41,6 +41,7 @@ POLL_SECONDS = 0.01
 SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
+    "random_page_cost": "1.1",  # of disks without heads, and of what is cached: else large tables are read whole
     "client_connection_check_interval": "1s",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -34,7 +34,8 @@ from luigi_tasks.gateways.objects import (
     checked_probe_key,
     put_in_bucket,
 )
-from luigi_tasks.gateways.s3_put import CONNECT_SECONDS, Elsewhere, Puts
+from luigi_tasks.gateways.s3_put import Elsewhere, Puts
+from luigi_tasks.gateways.s3_wire import CONNECT_SECONDS
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from luigi_tasks.domain.dbt_graph import Watcher
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import dbt_artifacts, dbt_ledger, dbt_profile, postgres, warehouse_roles
+from luigi_tasks.gateways import dbt_artifacts, dbt_ledger, dbt_profile, postgres, table_statistics, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_artifacts import Kept
 from luigi_tasks.gateways.dbt_events import told
@@ -64,12 +64,14 @@ def build(
             crash_point("model.role.before")
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
             crash_point("model.role.after")
+            table_statistics.analyze_changed(cursor)
         crash_point("model.dbt.before")
         with told(watchers) as tell:
             result = Dbt(variables, folder, observe=tell).build(progress, select, resume=resume)
         crash_point("model.dbt.after")
         with postgres.transaction(settings) as cursor:
             kept.keep(folder / "target", result, asked, dbt_artifacts.counters(cursor))
+            table_statistics.analyze_changed(cursor)
         kept.sweep(settings.dbt_runs_kept)
     with postgres.transaction(settings) as cursor:
         crash_point("model.ledger.before")

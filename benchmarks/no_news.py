@@ -1,0 +1,124 @@
+"""A whole run that finds nothing new, as cron starts it: `luigi … Collect` against a stand-in, beside a collection.
+
+Run: python -m benchmarks.no_news [items …]; default 10000. For each size a fresh warehouse on an embedded server in a
+temporary folder, filled inside the server (collection.py); the stand-in has 48 small wallpapers, which the first run
+brings. Prints medians of the runs after it: seconds by the clock, CPU seconds of luigi and its children, seconds that
+the server was active, API calls, and the seconds of each step. Details and derivatives of the filled ones are off, and
+so is the gallery, which the first run would write with all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import growth
+from luigi_tasks.gateways import embedded_postgres, postgres
+from luigi_tasks.settings import Settings
+from luigi_tasks.steps.rendering import library
+from twin import Catalogue, Twin
+
+TIMES = 5
+GOAL_SECONDS, GOAL_CALLS = 6, 3
+MEASURED = """
+insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
+select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
+"""
+STEPS = """
+select step, extract(epoch from finished_at - started_at)::double precision from ops.steps
+where run_key = (select run_key from ops.runs order by started_at desc limit 1) order by started_at
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds, calls of the API, and the seconds of each step."""
+
+    wall: float
+    cpu: float
+    server: float
+    calls: int
+    steps: dict[str, float]
+
+
+class Bench:
+    """A collection of a size and a stand-in beside it."""
+
+    def __init__(self, settings: Settings, items: int, twin: Twin) -> None:
+        self.twin, self.growth = twin, growth.Bench.fresh(settings, items)
+        self.growth.fill()
+        with postgres.transaction(settings) as cursor:
+            cursor.execute(MEASURED, (library(),))
+        self.growth.build()
+
+    def run(self, number: int) -> Run:
+        """One more minute's run."""
+        asked, active, begun = len(self.twin.requests), self.growth.active(), time.perf_counter()
+        luigi = str(Path(sys.executable).with_name("luigi"))
+        command = [luigi, "--module", "luigi_tasks", "Collect", "--local-scheduler"]
+        command += ["--run-id", f"2026-02-01T{number // 60:02}:{number % 60:02}"]
+        process = subprocess.Popen(command, env=self._environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert process.stderr
+        said = process.stderr.read()
+        process.stderr.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - begun
+        if process.returncode:
+            sys.exit(f"the run ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
+        with postgres.transaction(self.growth.settings) as cursor:
+            cursor.execute(STEPS)
+            steps = dict(cursor.fetchall())
+        calls = sum(request.path.startswith("/api/") for request in self.twin.requests[asked:])
+        return Run(wall, usage.ru_utime + usage.ru_stime, self.growth.active() - active, calls, steps)
+
+    def _environ(self) -> dict[str, str]:
+        home = str(self.growth.settings.draenei_home)
+        return {
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+            "HOME": home,
+            "DRAENEI_HOME": home,
+            "WALLHAVEN_API_URL": self.twin.api_url,
+            "WALLHAVEN_IMAGE_HOSTS": self.twin.image_host,
+            "WALLHAVEN_RATE_PER_MINUTE": "600",
+            "DETAILS_PER_RUN": "0",
+            "DERIVATIVES": "none",
+            "GALLERY": "none",
+            "DRAENEI_PROGRESS": "none",
+        }
+
+
+def measure(items: int, times: int = TIMES) -> list[Run]:
+    """The runs after the first."""
+    with tempfile.TemporaryDirectory(prefix="no-news-") as folder:
+        home = Path(folder)
+        try:
+            with Twin(Catalogue.generate(48, small=True), rate_per_minute=600) as twin:
+                bench = Bench(Settings(draenei_home=home), items, twin)
+                return [bench.run(number) for number in range(times + 1)][1:]
+        finally:
+            embedded_postgres.stop(home)
+
+
+def main(sizes: list[int]) -> None:
+    """Print a row a size."""
+    heads = f"{'items':>9}{'wall s':>9}{'CPU s':>8}{'server s':>10}{'calls':>7}"
+    print(f"{heads}   (goal: {GOAL_SECONDS} s, {GOAL_CALLS} calls)")
+    for items in sizes:
+        runs = measure(items)
+        wall, cpu, server, calls = (
+            statistics.median(getattr(run, name) for run in runs) for name in ("wall", "cpu", "server", "calls")
+        )
+        print(f"{items:>9}{wall:>9.2f}{cpu:>8.2f}{server:>10.2f}{calls:>7.0f}", flush=True)
+        for step in runs[0].steps:
+            print(f"{'':>12}{step:<14}{statistics.median(run.steps[step] for run in runs):>6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or [10_000])
