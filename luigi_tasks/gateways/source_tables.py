@@ -20,7 +20,7 @@ OF_THE_LAKE = frozenset({"kaggle_images"})
 def tables(source: str, project: Path = PROJECT) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """(table, its unique key) of each raw table, then of each model with a unique index. Views repeat them."""
     raw = project / "staging" / source / f"_{source}__sources.yml"
-    found = [(f"raw.{name}", RAW_KEY) for name in RAW_TABLE.findall(raw.read_text())]
+    found: list[tuple[str, tuple[str, ...]]] = [(f"raw.{name}", RAW_KEY) for name in RAW_TABLE.findall(raw.read_text())]
     for layer, schema in SCHEMAS.items():
         for path in sorted((project / layer / source).glob("*.sql")):
             text = path.read_text()
