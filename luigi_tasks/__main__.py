@@ -26,6 +26,7 @@ VERBS = {
     "report": ("report", "Write the report of a run and the overview by hand; --docs: dbt's too."),
     "notify": ("notify", "Send the digest of a run by hand, to see whether it arrives."),
     "erase": ("erase", "Erase a person from a source for good, the raw zone included."),
+    "redshift": ("redshift", "Print the SQL that fills a Redshift warehouse from the lake."),
     "config": ("config", "Every setting, its value and where it comes from; secrets masked."),
 }
 

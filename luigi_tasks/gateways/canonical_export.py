@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from luigi_tasks.gateways import source_tables
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -106,53 +108,18 @@ TABLES = (
 )
 
 
-def _records(source: str, entities: Sequence[str], marts: Sequence[str]) -> tuple[Table, ...]:
-    """What a source without pictures adds to the ledgers: its raw tables, its versions, its marts by `id`."""
-    return (
-        *(
-            Table(f"raw.{source}_{entity}", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"}))
-            for entity in entities
-        ),
-        Table(
-            "ops.clean_files",
-            ("run_key", "entity", "page_name"),
-            frozenset({"page_id", "cleaned_at"}),
-            CLEAN_FILES,
-            source,
-        ),
-        Table(f"draenei_intermediate.int_{source}__versions", ("record_key", "observation_key")),
-        *(Table(f"draenei_content.{mart}", ("id",)) for mart in marts),
+def _of_folders(source: str) -> tuple[Table, ...]:
+    """What a source beside Wallhaven adds to the ledgers: its files of the clean zone, its raw tables, its models."""
+    clean = Table(
+        "ops.clean_files",
+        ("run_key", "entity", "page_name"),
+        frozenset({"page_id", "cleaned_at"}),
+        CLEAN_FILES,
+        source,
     )
-
-
-JSONPLACEHOLDER = ("users", "posts", "comments", "albums", "photos", "todos")
-OF_SOURCE = {
-    "jsonplaceholder": _records(
-        "jsonplaceholder", JSONPLACEHOLDER, [f"jsonplaceholder_{entity}" for entity in JSONPLACEHOLDER]
-    ),
-    # What became of the files is a ledger of the lake, as ops.uploads is, and no response's.
-    "kaggle": (
-        *_records("kaggle", ("styles", "images"), ()),
-        Table("draenei_content.kaggle_products", ("dataset", "id")),
-    ),
-    "randomuser": (
-        *_records("randomuser", ("users",), ()),
-        Table("draenei_restricted.randomuser_contacts", ("user_uuid",)),
-        Table("draenei_content.randomuser_people", ("user_uuid",)),
-    ),
-    "sales": (
-        Table("raw.sales_lines", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
-        Table("draenei_content.dim_products", ("product_code", "version_number")),
-        Table("draenei_content.dim_customers", ("customer_id", "version_number")),
-        Table("draenei_content.dim_statuses", ("status",)),
-        Table("draenei_content.fct_sales", ("order_line_key",)),
-        Table("draenei_content.dim_dates", ("date_day",)),
-        Table("draenei_content.sales_by_month", ("month_start",)),
-        Table("draenei_content.sales_by_product_line", ("product_line",)),
-        Table("draenei_content.sales_by_territory", ("territory",)),
-        Table("draenei_content.top_customers", ("customer_id",)),
-    ),
-}
+    without = frozenset({"batch_id", "fetched_at"})
+    named = source_tables.tables(source)
+    return (clean, *(Table(name, key, without if name.startswith("raw.") else frozenset()) for name, key in named))
 
 
 def tables_of(source: str) -> tuple[Table, ...]:
@@ -160,7 +127,7 @@ def tables_of(source: str) -> tuple[Table, ...]:
     if source == "wallhaven":
         return TABLES
     ledgers = [replace(table, source=source) for table in TABLES if table.name.startswith("ops.")]
-    return (*ledgers, *OF_SOURCE[source])
+    return (*ledgers, *_of_folders(source))
 
 
 def rows(connection: Connection, table: Table) -> Iterator[tuple[str, dict[str, object]]]:

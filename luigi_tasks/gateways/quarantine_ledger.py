@@ -62,6 +62,34 @@ def listed(cursor: Cursor, *, closed: bool, limit: int) -> list[QuarantinedRecor
     return [QuarantinedRecord(*row) for row in cursor.fetchall()]
 
 
+@dataclass(frozen=True)
+class BadFile:
+    """A file that is kept and no picture that can be read (outcome unreadable), or that could not be kept at all."""
+
+    source: str
+    name: str
+    outcome: str
+    reason: str
+    run_key: str
+
+
+BAD_FILES = """
+select 'kaggle', dataset || '/' || name, outcome, reason, run_key, entered_at
+from ops.archive_entries where outcome <> 'stored'
+union all
+select 'kaggle', e.dataset || '/' || e.name, m.status, m.reason, e.run_key, m.measured_at
+from ops.image_metadata as m inner join ops.archive_entries as e using (sha256)
+where m.status = 'unreadable' and e.outcome = 'stored' and e.lost_at is null
+order by 6 desc, 2 limit %s
+"""
+
+
+def bad_files(cursor: Cursor, limit: int) -> list[BadFile]:
+    """The latest files of archives that count as bad now."""
+    cursor.execute(BAD_FILES, (limit,))
+    return [BadFile(*row[:5]) for row in cursor.fetchall()]
+
+
 def find(cursor: Cursor, quarantine_id: int) -> QuarantinedRecord | None:
     """One quarantined record, None when there is none of that number."""
     cursor.execute(SELECT + "where q.quarantine_id = %s", (quarantine_id,))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Figure:
     """One picture of a source's numbers. sql gives (label, value), for a table any columns; %(run)s is the run's key.
 
-    kind: bars, columns (in the order given, for months) or table. money: values are amounts, not counts.
+    kind: bars, columns (in the order given, for months and years) or table. money: values are amounts, not counts.
     """
 
     title: str
@@ -32,12 +32,13 @@ def _sales(title: str, view: str, label: str, kind: str = "bars") -> Figure:
     return Figure(title, (f"draenei_content.{view}",), sql, kind, money=True)
 
 
-def _kaggle(title: str, table: str, measure: str, dimension: str) -> Figure:
+def _kaggle(title: str, table: str, measure: str, dimension: str, kind: str = "bars") -> Figure:
+    order = "1" if kind == "columns" else "2 desc, 1 limit 15"
     sql = (
         f"select value as label, sum({measure})::bigint as value from draenei_content.{table}"  # noqa: S608 - constants
-        f" where dimension = '{dimension}' group by value order by 2 desc, 1 limit 15"
+        f" where dimension = '{dimension}' group by value order by {order}"
     )
-    return Figure(title, (f"draenei_content.{table}",), sql)
+    return Figure(title, (f"draenei_content.{table}",), sql, kind)
 
 
 def _people(title: str, key: str) -> Figure:
@@ -69,7 +70,10 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     ),
     "kaggle": (
         _kaggle("Products by category", "kaggle_product_counts", "products", "master_category"),
+        _kaggle("Products by colour", "kaggle_product_counts", "products", "base_colour"),
         _kaggle("Products by season", "kaggle_product_counts", "products", "season"),
+        _kaggle("Products by gender", "kaggle_product_counts", "products", "gender"),
+        _kaggle("Products by year", "kaggle_product_counts", "products", "season_year", "columns"),
         _kaggle("Pictures by shape", "kaggle_picture_counts", "pictures", "shape"),
         _kaggle("Pictures by brightness", "kaggle_picture_counts", "pictures", "brightness"),
         _kaggle("Pictures by size", "kaggle_picture_counts", "pictures", "size"),

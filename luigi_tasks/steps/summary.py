@@ -11,7 +11,7 @@ from luigi_tasks.domain.progress import human_bytes, human_seconds
 from luigi_tasks.gateways import audit_ledger, coverage_ledger, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing
+from luigi_tasks.sources.contract import Archived, Listing
 from luigi_tasks.steps import reports
 
 
@@ -35,6 +35,8 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
     found["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
     found["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
+    found["folders"] = {step.partition(" ")[2]: told for step, told in steps.items() if step.startswith("StoreFolder ")}
+    found["derived"] = steps.get("Derive")
     found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
     found["report"] = reports.url(settings, run_key) if reports.path(settings, run_key).is_file() else None
     found["gallery"] = reports.gallery(settings)
@@ -70,6 +72,8 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     ]
     if _has_pictures(facts):
         text.append(_line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"))
+    if _is_archive(facts):
+        text += _archived(facts)
     if facts.get("unexpected_fields"):
         text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
     if facts["quarantined"]:
@@ -85,6 +89,22 @@ def _counted(facts: dict[str, Any]) -> list[str]:
     if facts["contact_sheet"]:
         text.append(_line("pictures", facts["contact_sheet"]))
     return text
+
+
+def _archived(facts: dict[str, Any]) -> list[str]:
+    """What became of an archive: the files of each folder, and what was made of the pictures."""
+    text = [_line("uploaded", f"{facts['uploaded']} files, {human_bytes(float(facts['bytes'] or 0))}")]
+    for folder, told in sorted(facts.get("folders", {}).items()):
+        counts = ", ".join(f"{name} {number}" for name, number in told.items() if name != "files")
+        text.append(_line("folder", f"{folder}: {told['files']} files, {counts}"))
+    if derived := facts.get("derived"):
+        names = ("measured", "unreadable", "made", "failed")
+        text.append(_line("derived", ", ".join(f"{name} {derived[name]}" for name in names)))
+    return text
+
+
+def _is_archive(facts: dict[str, Any]) -> bool:
+    return isinstance(CATALOGUE[facts.get("source", "wallhaven")], Archived)
 
 
 def _has_pictures(facts: dict[str, Any]) -> bool:
@@ -127,6 +147,8 @@ def _gap(gap: dict[str, Any]) -> str:
 def _next(facts: dict[str, Any]) -> str:
     if facts.get("quarantined"):
         return "look at the quarantined records: python -m luigi_tasks quarantine list"
+    if facts.get("failures") and _is_archive(facts):
+        return "look at the bad files: python -m luigi_tasks quarantine list"
     if (facts.get("certificate") or {}).get("gaps"):
         return "run it again: the source changed under the crawl, the next one reads what is not certain"
     if facts.get("failures"):

@@ -20,13 +20,23 @@ def quarantine() -> None:
     """The verbs below."""
 
 
-@quarantine.command(name="list", help="The latest open records and what is wrong with each.")
+@quarantine.command(name="list", help="The latest open records and bad files, and what is wrong with each.")
 @click.option("--all", "closed", is_flag=True, help="The closed ones too.")
 @click.option("--limit", default=50, show_default=True, help="At most so many.")
 def listing(closed: bool, limit: int) -> None:
     """Print a line for each record and violation."""
     with postgres.transaction(settings.load()) as cursor:
         records = quarantine_ledger.listed(cursor, closed=closed, limit=limit)
+        files = quarantine_ledger.bad_files(cursor, limit)
+    _say_records(records)
+    for file in files:
+        click.echo(f"  file  {file.outcome:<10}  {file.name}  {file.run_key}")
+        click.echo(f"        {file.reason}")
+    if files:
+        click.echo("Another try of what was made of them: python -m luigi_tasks retry --reason derivative")
+
+
+def _say_records(records: list[quarantine_ledger.QuarantinedRecord]) -> None:
     if not records:
         click.echo("No record is in quarantine.")
         return

@@ -19,86 +19,26 @@ import pytest
 from luigi_tasks.domain.damage import Part
 from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.domain.run import Query, Run
-from luigi_tasks.gateways import derivative_ledger, parquet, postgres, run_ledger
+from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways import (
+    derivative_ledger,
+    parquet,
+    postgres,
+)
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
-from luigi_tasks.steps import archive, clean, contact_sheet, derive, gallery, load, model, takedown
+from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, takedown
 from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
 from tests.integration import gallery_fixtures
+from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset, changed, pictures, sha256
+from tests.integration.kaggle_told import assert_told
 from twin import kaggle as site
-
-DATASET = "owner/name"
-PRODUCTS = 50
-MADE_WITH = run_ledger.Circumstances("test", "0" * 64, "http://127.0.0.1/kaggle")
-
-
-class Dataset:
-    """One dataset collected again and again; each run() is a minute later."""
-
-    def __init__(self, warehouse: Warehouse, body: bytes) -> None:
-        self.warehouse = warehouse
-        self.settings = warehouse.settings(kaggle_derivatives="greyscale")
-        self.store = FolderStore(warehouse.home / "objects")
-        self.path = warehouse.home / "archive.zip"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(body)
-        self._minute = 0
-
-    def run(self) -> Run:
-        """A new run."""
-        run = Run(Query.of("kaggle", DATASET, {}), f"2026-11-21T07:{self._minute:02}")
-        self._minute += 1
-        with postgres.transaction(self.settings) as cursor:
-            run_ledger.open_run(cursor, run, MADE_WITH)
-        return run
-
-    def fetch(self, run: Run) -> dict[str, object]:
-        """Open the archive."""
-        return archive.fetch_archive(self.settings, run, str(self.path), self.store, Silent())
-
-    def keep(self, run: Run, store: Any = None) -> dict[str, object]:
-        """Store the folder."""
-        return archive.store_folder(self.settings, run, "images", store or self.store, Silent())
-
-    def collect(self) -> tuple[Run, dict[str, Any]]:
-        """A whole run up to the models."""
-        run, told = self.run(), {}
-        told["fetch"] = self.fetch(run)
-        told["load"] = load.load_entities(self.settings, run.key, "kaggle", ("styles", "images"), self.store, Silent())
-        told["clean"] = clean.clean(self.settings, run.key, "kaggle", self.store, Silent())
-        told["keep"] = self.keep(run)
-        told["derive"] = derive.derive(self.settings, "kaggle", self.store, Silent())
-        told["facts"] = archive.clean_pictures(self.settings, run, self.store)
-        return run, told
-
-    def objects(self) -> dict[str, bytes]:
-        """Everything in the lake."""
-        return {head.key: self.store.get(head.key) for head in self.store.list("")}
 
 
 @pytest.fixture
 def dataset(warehouse: Warehouse) -> Iterator[Dataset]:
     return Dataset(warehouse, site.archive(PRODUCTS))
-
-
-def pictures(body: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(body)) as packed:
-        return {name: packed.read(name) for name in packed.namelist() if name.startswith("images/")}
-
-
-def changed(body: bytes, **other: bytes | None) -> bytes:
-    """The zip with other files; None leaves one out."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(file, "w") as new:
-        for name in old.namelist():
-            if name not in other:
-                new.writestr(name, old.read(name))
-        for name, content in other.items():
-            if content is not None:
-                new.writestr(name, content)
-    return file.getvalue()
 
 
 def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
@@ -140,8 +80,14 @@ def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
     by_picture = dict(rows(counted.format("pictures", "kaggle_picture_counts")))
     assert by_picture == dict.fromkeys(("size", "shape", "mode", "brightness"), PRODUCTS - 1)
     _its_pictures_are_shown(dataset, run)
-    audit = "select seen, inserted, quarantined from draenei_content.run_audit where run_key = %s"
-    assert rows(audit, run.key) == [(2 * PRODUCTS - 2, 2 * PRODUCTS - 2, 2)]
+    audit = (
+        "select seen, inserted, quarantined, uploaded, bytes, failures, failures_by_reason"
+        " from draenei_content.run_audit where run_key = %s"
+    )
+    size = sum(len(body) for body in originals.values())
+    counts = (2 * PRODUCTS - 2, 2 * PRODUCTS - 2, 2, PRODUCTS, size, 1, {"unreadable": 1})
+    assert rows(audit, run.key) == [counts]
+    assert_told(dataset, run, told)
 
     (facts,) = told["facts"]["files"]
     read = {row["picture_id"]: row for row in parquet.read(dataset.store.get(facts))}
@@ -294,10 +240,6 @@ def test_what_was_given_up_is_tried_again_when_asked(dataset: Dataset) -> None:
 
 COUNTING = "select sha256 from ops.archive_entries where name = %s and outcome = 'stored' and lost_at is null"
 EARLIER = "select sha256 from ops.archive_versions where name = %s"
-
-
-def sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
 
 
 def test_a_changed_file_is_a_new_object_and_the_ledger_says_which_counts(dataset: Dataset) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sqlfluff
+
+from tests.dialects import compiled
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = REPOSITORY / "deploy" / "bigquery" / "profiles.yml"
@@ -28,20 +27,7 @@ def test_the_models_themselves_hold_no_word_of_postgres_alone() -> None:
 
 @pytest.mark.prove
 def test_the_models_compile_for_bigquery_offline(tmp_path: Path) -> None:
-    if importlib.util.find_spec("dbt.adapters.bigquery") is None:
-        pytest.skip("needs dbt-bigquery: pip install 'dbt-bigquery==1.11.*'")
-    (tmp_path / "profiles.yml").write_text(PROFILE.read_text())
-    places = ["--profiles-dir", str(tmp_path), "--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path)]
-    subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("dbt")), "compile", "--target", "offline"),
-            *("--no-populate-cache", "--no-introspect", "--select", *FOLDERS, *places),
-        ],
-        cwd=REPOSITORY / "dbt_project",
-        check=True,
-        capture_output=True,
-    )
-    models = sorted((tmp_path / "target" / "compiled").glob("*/models/*/kaggle/*.sql"))
+    models = compiled(PROFILE.read_text(), tmp_path, "--target", "offline", select=FOLDERS)
     assert len(models) == 7
     for model in models:
         found = sqlfluff.lint(model.read_text() + "\n", dialect="bigquery", rules=["LT12"])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sqlfluff
+from click.testing import CliRunner
 
+from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.gateways import redshift_copy
+from luigi_tasks.verbs.redshift import redshift
+from tests.dialects import compiled
 
-REPOSITORY = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::123456789012:role/redshift-reads-the-lake"
 PROFILE = """\
 draenei:
@@ -55,20 +55,19 @@ def test_nothing_else_gets_into_a_statement(folder: str, role: str, region: str)
         redshift_copy.copy_tables(folder, role, region)
 
 
+def test_the_verb_prints_them_for_psql() -> None:
+    words = ["s3://lake/redshift/", "--role", ROLE, "--region", "eu-central-1"]
+    said = CliRunner().invoke(redshift, words)
+    statements = [*redshift_copy.create_tables(), *redshift_copy.copy_tables("s3://lake/redshift", *words[2::2])]
+    assert (said.exit_code, said.output.splitlines()) == (0, [f"{statement};" for statement in statements])
+    refused = CliRunner().invoke(redshift, ["s3://lake/x y", *words[1:]])
+    assert isinstance(refused.exception, SettingsError)
+    assert "'s3://lake/x y' is not of the form" in str(refused.exception)
+
+
 @pytest.mark.prove
 def test_the_models_compile_for_redshift_offline(tmp_path: Path) -> None:
-    if importlib.util.find_spec("dbt.adapters.redshift") is None:
-        pytest.skip("needs dbt-redshift: pip install 'dbt-redshift==1.10.*'")
-    (tmp_path / "profiles.yml").write_text(PROFILE)
-    places = ["--profiles-dir", str(tmp_path), "--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path)]
-    offline = ["--full-refresh", "--no-populate-cache", "--no-introspect", "--select", "path:models/*/sales"]
-    subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "compile", *offline, *places],
-        cwd=REPOSITORY / "dbt_project",
-        check=True,
-        capture_output=True,
-    )
-    models = sorted((tmp_path / "target" / "compiled").rglob("sales/*.sql"))
+    models = compiled(PROFILE, tmp_path, "--full-refresh", select=["path:models/*/sales"])
     assert len(models) == 14
     for model in models:
         assert unparsable(model.read_text() + "\n") == [], model.name

@@ -85,13 +85,41 @@ versions as (
     group by run_key
 ),
 
+files as (
+    select
+        run_key,
+        outcome,
+        bytes
+    from {{ source('ops', 'uploads') }}
+    union all
+    select
+        run_key,
+        outcome,
+        bytes
+    from {{ source('ops', 'archive_entries') }}
+    union all
+    select
+        run_key,
+        'stored' as outcome,
+        bytes
+    from {{ source('ops', 'archive_versions') }}
+    union all
+    select
+        entries.run_key,
+        'unreadable' as outcome,
+        entries.bytes
+    from {{ source('ops', 'archive_entries') }} as entries
+    inner join {{ source('ops', 'image_metadata') }} as metadata on entries.sha256 = metadata.sha256
+    where entries.outcome = 'stored' and metadata.status = 'unreadable'
+),
+
 outcomes as (
     select
         run_key,
         outcome,
         count(*) as attempts,
         sum(bytes) as bytes
-    from {{ source('ops', 'uploads') }}
+    from files
     group by run_key, outcome
 ),
 
