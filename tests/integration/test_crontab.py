@@ -260,15 +260,18 @@ def test_the_crontab_is_no_program() -> None:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     program_folder = tmp_path / ".venv" / "bin"
     program_folder.mkdir(parents=True)
-    (program_folder / "luigi").symlink_to(Path(sys.executable).with_name("luigi"))
+    for program in ("luigi", "python"):
+        (program_folder / program).symlink_to(Path(sys.executable).with_name(program))
     units = []
     for source in sorted((SYSTEMD).iterdir()):
         unit = tmp_path / source.name
         unit.write_text(source.read_text().replace(PLACEHOLDER, str(tmp_path)))
         units.append(str(unit))
-    assert len(units) == 2
+    assert len(units) == 4
     ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
-    times = re.findall(r"OnCalendar=(.+)", Path(units[1]).read_text())
-    assert times
-    subprocess.run(["systemd-analyze", "calendar", *times], capture_output=True, check=True)
+    times = [re.findall(r"OnCalendar=(.+)", Path(unit).read_text()) for unit in units if unit.endswith(".timer")]
+    assert [len(found) for found in times] == [1, 1]
+    subprocess.run(
+        ["systemd-analyze", "calendar", *(one for found in times for one in found)], capture_output=True, check=True
+    )
