@@ -27,7 +27,7 @@ COPY --from=build /app /app
 WORKDIR /app
 COPY luigi.cfg ./
 COPY dbt_project ./dbt_project
-COPY deploy/schedule.py deploy/create_bucket.py deploy/luigid.cfg ./deploy/
+COPY deploy/schedule.py deploy/create_bucket.py deploy/create_reader.py deploy/luigid.cfg ./deploy/
 
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 DRAENEI_HOME=/data
 

@@ -90,10 +90,10 @@ def alive(heartbeat: Path, now: float) -> bool:
 
 
 def minutes(text: str) -> float:
-    """An interval of more than 0 and at most 1440 minutes; argparse turns the error into a message."""
+    """An interval of more than 0 minutes and at most a week; argparse turns the error into a message."""
     value = float(text)
-    if not 0 < value <= 1440:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1440; set SCHEDULE_MINUTES, for example 30")
+    if not 0 < value <= 10080:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 10080; set SCHEDULE_MINUTES, for example 30")
     return value
 
 

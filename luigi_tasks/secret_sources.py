@@ -1,6 +1,7 @@
 """Where secrets may stand besides the environment: files, AWS Secrets Manager, Vault.
 
-Each is asked only when its variable says where to look, once for a process, and may hold any setting under its name:
+Each is asked only when its variable says where to look, once for a process, and may hold any setting under its name.
+The variables stand in the environment or in .env, as the settings do:
 
 DRAENEI_SECRETS_DIR    a folder of files, one a setting, as Docker and Kubernetes mount them; /run/secrets when unset
 DRAENEI_SECRETS_AWS    id of a secret in AWS Secrets Manager that is a JSON object; boto3's own chain gives the access
@@ -15,6 +16,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic_settings import (
     AWSSecretsManagerSettingsSource,
     BaseSettings,
@@ -25,6 +27,7 @@ from pydantic_settings import (
 from luigi_tasks.domain.errors import SettingsError
 
 MOUNTED = Path("/run/secrets")
+DOTENV = ".env"
 VAULT_SECONDS = 10
 
 
@@ -36,9 +39,9 @@ def configured(settings_cls: type[BaseSettings]) -> dict[str, PydanticBaseSettin
     found: dict[str, PydanticBaseSettingsSource] = {}
     if folder := _folder():
         found["secret file"] = SecretsSettingsSource(settings_cls, secrets_dir=folder)
-    if secret := os.environ.get("DRAENEI_SECRETS_AWS"):
+    if secret := named("DRAENEI_SECRETS_AWS"):
         found["aws secret"] = Given(settings_cls, _aws(settings_cls, secret))
-    if path := os.environ.get("DRAENEI_SECRETS_VAULT"):
+    if path := named("DRAENEI_SECRETS_VAULT"):
         found["vault"] = Given(settings_cls, _vault(path))
     return found
 
@@ -57,13 +60,18 @@ class Given(PydanticBaseSettingsSource):
         return {name: value for name, value in self._values.items() if name in self.settings_cls.model_fields}
 
 
+def named(variable: str) -> str | None:
+    """What the environment says, else .env; None when neither does, or says nothing."""
+    return os.environ.get(variable) or dotenv_values(DOTENV).get(variable)
+
+
 def _folder() -> Path | None:
-    named = os.environ.get("DRAENEI_SECRETS_DIR")
-    if not named:
+    folder = named("DRAENEI_SECRETS_DIR")
+    if not folder:
         return MOUNTED if MOUNTED.is_dir() else None
-    if not Path(named).is_dir():
-        raise SettingsError("DRAENEI_SECRETS_DIR is no folder", where=named, mend="Mount the secrets, or unset it.")
-    return Path(named)
+    if not Path(folder).is_dir():
+        raise SettingsError("DRAENEI_SECRETS_DIR is no folder", where=folder, mend="Mount the secrets, or unset it.")
+    return Path(folder)
 
 
 @functools.cache
@@ -90,10 +98,10 @@ def _aws(settings_cls: type[BaseSettings], secret: str) -> dict[str, Any]:
 def _vault(path: str) -> dict[str, Any]:
     import requests
 
-    address = os.environ.get("VAULT_ADDR", "https://127.0.0.1:8200").rstrip("/")
+    address = (named("VAULT_ADDR") or "https://127.0.0.1:8200").rstrip("/")
     url = f"{address}/v1/{path.strip('/')}"
     headers = {"X-Vault-Token": _vault_token(), "X-Vault-Request": "true"}
-    if namespace := os.environ.get("VAULT_NAMESPACE"):
+    if namespace := named("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = namespace
     try:
         answer = requests.get(url, headers=headers, timeout=VAULT_SECONDS, allow_redirects=False)
@@ -115,9 +123,9 @@ def _vault(path: str) -> dict[str, Any]:
 
 
 def _vault_token() -> str:
-    if token := os.environ.get("VAULT_TOKEN"):
+    if token := named("VAULT_TOKEN"):
         return token
-    file = Path(os.environ.get("VAULT_TOKEN_FILE", "~/.vault-token")).expanduser()
+    file = Path(named("VAULT_TOKEN_FILE") or "~/.vault-token").expanduser()
     try:
         return file.read_text().strip()
     except OSError as problem:

@@ -90,6 +90,16 @@ array(
 )
 {%- endmacro -%}
 
+{#- Array of the keys of randomuser's records that untested batches loaded; key: SQL that gives one of them. -#}
+{%- macro untested_people(key) -%}
+array(
+    select {{ key }}
+    from {{ source('ops', 'loads') }} as loads
+    inner join {{ source('randomuser', 'randomuser_users') }} as records on loads.body_sha256 = records.body_sha256
+    where loads.source = 'randomuser' and {{ in_untested_batches('loads.batch_id') }}
+)
+{%- endmacro -%}
+
 {#- Condition for the rows of the bodies that untested batches loaded. -#}
 {%- macro of_untested_bodies() -%}
 body_sha256 = any(array(
@@ -126,6 +136,10 @@ select
 {{ in_untested_batches() }}
 {%- elif identifier.startswith(('wallpaper', 'pending_', 'int_wallpaper_')) -%}
 wallhaven_id = any({{ untested_wallpapers() }})
+{%- elif identifier == 'int_randomuser__versions' -%}
+record_key = any({{ untested_people("'users/' || records.record_id") }})
+{%- elif identifier == 'randomuser_contacts' -%}
+user_uuid = any({{ untested_people('records.record_id::uuid') }})
 {%- endif -%}
 {%- endmacro -%}
 

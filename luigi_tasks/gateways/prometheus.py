@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.error import URLError
 
-from prometheus_client import CollectorRegistry, push_to_gateway, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, push_to_gateway
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -92,8 +93,11 @@ def write(samples: Iterable[Sample], path: Path) -> None:
     registry.register(_Families(samples))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_to_textfile(str(path), registry)
-        os.chmod(path, 0o644)
+        # Of a name of its own: containers that share the folder may have the same process id.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(generate_latest(registry))
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
     except OSError as problem:
         raise NotificationError(f"metrics were not written: {problem.strerror}", where=str(path)) from None
 

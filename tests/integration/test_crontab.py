@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import shutil
@@ -19,11 +20,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from luigi_tasks.gateways.metrics_ledger import FILLED_MINUTES
 from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.verbs.fsck import part_of
 
 CRONTAB = Path(__file__).parents[2] / "deploy" / "crontab"
 SYSTEMD = CRONTAB.with_name("systemd")
 PLACEHOLDER = "/srv/draenei-collector"
+FILLING = (
+    '--of randomuser.Collect --param-name run_id --start "$RANDOMUSER_SINCE"'
+    f" --minutes-back {FILLED_MINUTES} --task-limit 5 --reverse"
+)
 RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="flock (util-linux) is not installed")
@@ -128,13 +135,45 @@ def held(cron: Cron) -> Iterator[subprocess.Popen[str]]:
 
 def test_every_source_has_an_entry_like_the_first_with_a_lock_of_its_own() -> None:
     _, ((_, first), *others) = parse(CRONTAB.read_text())
-    named = {re.findall(r"luigi_tasks (\w+)[.]Collect", command)[0]: command for _, command in others}
+    named = {found[1]: command for _, command in others if (found := re.search(r"collect-(\w+)[.]lock", command))}
     assert named.keys() == CATALOGUE.keys() - {"wallhaven"}
+    named["randomuser"] = named["randomuser"].replace(f"RangeByMinutes {FILLING}", "randomuser.Collect")
     for source, command in named.items():
         expected = first.replace("collect.lock", f"collect-{source}.lock").replace(
             " Collect >>", f" {source}.Collect >>"
         )
         assert command == expected.replace('"Collect ended', f'"{source}.Collect ended')
+
+
+@pytest.mark.parametrize("source", CATALOGUE)
+def test_each_source_runs_as_often_as_the_alerts_expect(source: str) -> None:
+    lock = "collect.lock" if source == "wallhaven" else f"collect-{source}.lock"
+    _, entries = parse(CRONTAB.read_text())
+    ((minute, hour, *_, weekday),) = [fields for fields, command in entries if lock in command]
+    in_an_hour = sum(marks(part, 60) for part in minute.split(","))
+    in_a_week = in_an_hour * marks(hour, 24) * marks(weekday, 7)
+    assert 7 * 24 * 60 / in_a_week == CATALOGUE[source].EVERY_MINUTES
+
+
+def marks(field: str, span: int) -> int:
+    """How many marks of a span a star, a star with a step or a number has."""
+    return span // int(field.partition("/")[2] or 1) if field.startswith("*") else 1
+
+
+def test_fsck_runs_every_day_and_reads_everything_in_a_week(cron: Cron) -> None:
+    _, entries = parse(CRONTAB.read_text())
+    quick, deep = [command for _, command in entries if "luigi_tasks fsck" in command]
+    python = cron.folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" != -c ] || exec {sys.executable} "$@"\n{RECORDER.partition(chr(10))[2]}')
+    python.chmod(0o755)
+    for cron.command in (quick, deep):
+        (cron.folder / "exit-code").write_text("1")
+        code, mail = cron.run()
+        assert (code, "ended with 1" in mail) == (1, True)
+    day = datetime.date.today().isoweekday()
+    said = [call.partition("|")[2] for call in cron.calls()]
+    assert said == ["-m luigi_tasks fsck", f"-m luigi_tasks fsck --deep --part {day}/7"]
+    assert part_of(f"{day}/7").of == 7
 
 
 def test_entries_of_five_valid_fields_and_no_bare_percent() -> None:
@@ -145,7 +184,7 @@ def test_entries_of_five_valid_fields_and_no_bare_percent() -> None:
             assert allowed(field, low, high), field
         assert "%" not in command  # cron turns it into a newline
     assert entries[0][0] == ["*/30", "*", "*", "*", "*"]
-    assert {"SHELL", "PATH", "MAILTO"} <= set(variables)
+    assert {"SHELL", "PATH", "MAILTO", "RANDOMUSER_SINCE"} <= set(variables)
     assert not any("$" in value for value in variables.values())  # cron expands nothing in them
     assert CRONTAB.read_text().endswith("\n")  # cron drops a last line without it
 
@@ -221,15 +260,17 @@ def test_the_crontab_is_no_program() -> None:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     program_folder = tmp_path / ".venv" / "bin"
     program_folder.mkdir(parents=True)
-    (program_folder / "luigi").symlink_to(Path(sys.executable).with_name("luigi"))
+    for program in ("luigi", "python"):
+        (program_folder / program).symlink_to(Path(sys.executable).with_name(program))
     units = []
     for source in sorted((SYSTEMD).iterdir()):
         unit = tmp_path / source.name
         unit.write_text(source.read_text().replace(PLACEHOLDER, str(tmp_path)))
         units.append(str(unit))
-    assert len(units) == 2
+    assert len(units) == 4
     ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
-    times = re.findall(r"OnCalendar=(.+)", Path(units[1]).read_text())
-    assert times
+    timers = [Path(unit).read_text() for unit in units if unit.endswith(".timer")]
+    times = [found for text in timers for found in re.findall(r"OnCalendar=(.+)", text)]
+    assert len(times) == 2
     subprocess.run(["systemd-analyze", "calendar", *times], capture_output=True, check=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import re
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from luigi_tasks.domain.errors import NotificationError, SettingsError
 from luigi_tasks.gateways import metrics_ledger
@@ -187,3 +191,41 @@ def test_a_file_or_a_gateway_that_cannot_be_had_is_said(warehouse: Warehouse, tm
         metrics.tell(warehouse.settings(metrics_file=tmp_path / "no-folder" / "draenei.prom"), RUN)
     with pytest.raises(NotificationError, match="metrics were not pushed"):
         metrics.tell(warehouse.settings(pushgateway_url="http://127.0.0.1:1"), RUN)
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """What a Pushgateway hears."""
+
+    heard: ClassVar[list[tuple[str, str, str, str]]]
+    status = 202
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.heard.append((self.command, self.path, self.headers["Content-Type"], body))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_gateway_gets_what_the_file_holds_and_a_refusal_is_said(warehouse: Warehouse) -> None:
+    enter(warehouse, "succeeded")
+    add_step(warehouse, "Fetch", 10)
+    handler = type("OneGateway", (Gateway,), {"heard": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        own = warehouse.settings(pushgateway_url=f"http://127.0.0.1:{server.server_port}")
+        path = metrics.tell(own, RUN)
+        handler.status = 500
+        with pytest.raises(NotificationError, match="metrics were not pushed: HTTP Error 500"):
+            metrics.write(own)
+        server.shutdown()
+    method, where, kind, body = handler.heard[0]
+    assert (method, where) == ("PUT", "/metrics/job/draenei-collector"), "in place of what was pushed before"
+    assert kind.startswith("text/plain; version=")
+    pushed, written = ([*text_string_to_metric_families(text)] for text in (body, path.read_text()))
+    assert pushed == written
+    samples = {(one.name, one.labels.get("status"), one.value) for family in pushed for one in family.samples}
+    assert ("draenei_pages_total", "200", 1.0) in samples
+    assert {family.type for family in pushed} == {"counter", "gauge", "histogram"}

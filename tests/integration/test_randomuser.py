@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
 import pytest
+from luigi.task_register import Register
+from luigi.tools.range import RangeByMinutes
 
+from luigi_tasks import pipeline, targets, tasks
 from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.progress import Silent
@@ -18,7 +22,7 @@ from luigi_tasks.gateways import canonical_export, postgres, run_ledger
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.sources import randomuser
 from luigi_tasks.steps import access, fetch, load, model, privacy, replay
-from tests.conftest import Warehouse
+from tests.conftest import REPOSITORY, Warehouse
 from twin import Catalogue, Fault, Twin
 from twin.randomuser import Randomuser
 
@@ -31,6 +35,9 @@ BELOW_THE_MASKS = (
     "draenei_staging.stg_randomuser__users",
     "raw.randomuser_users",
     "ops.quarantine",
+)
+LINE = next(
+    line for line in (REPOSITORY / "deploy" / "crontab").read_text().splitlines() if "--of randomuser.Collect" in line
 )
 
 
@@ -150,6 +157,7 @@ def test_readers_see_masks_and_an_erased_person_is_nowhere_again(collecting: Col
     collecting.collect(0)
     collecting.collect(2)
     collecting.build(2)
+    assert_tests_read_what_is_untested(collecting)
     assert_masked(collecting)
     gone = collecting.people(2)[1]["login"]["uuid"]
     done = privacy.erase(collecting.settings, collecting.store, "randomuser", gone, "request 17", Silent())
@@ -165,6 +173,45 @@ def test_readers_see_masks_and_an_erased_person_is_nowhere_again(collecting: Col
     assert_gone(collecting, gone, PEOPLE * 2 - 2)
     collecting.collect(2)
     assert_gone(collecting, gone, PEOPLE * 2 - 2)
+
+
+def test_thirty_missed_minutes_are_filled_by_the_crontabs_line_without_thundering(
+    collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every minute one call, as cron makes it: the minute itself first, at most five in a call, none twice."""
+    monkeypatch.setattr(targets, "own_settings", lambda: collecting.settings)
+    monkeypatch.setattr(pipeline, "own_settings", lambda: collecting.settings)
+    monkeypatch.setattr(tasks, "own_settings", lambda: collecting.settings)
+    collecting.collect(0)
+    back = MINUTE + datetime.timedelta(minutes=31)
+    calls = []
+    while not calls or len(calls[-1]) > 1:
+        moment = back + datetime.timedelta(minutes=len(calls), seconds=1)
+        calls.append(wanted := minutes_wanted(moment))
+        assert wanted[0] == 31 + len(calls) - 1, "the newest first"
+        for minute in wanted:
+            collecting.collect(minute)
+    assert [len(wanted) for wanted in calls] == [5, 5, 5, 5, 5, 5, 5, 3, 1]
+    assert sorted(minute for wanted in calls for minute in wanted) == list(range(1, 40))
+    assert len(collecting.twin.requests) == 40, "one request a minute and none besides"
+    grants = "select cardinality(grants) from ops.request_budget where source = 'randomuser'"
+    assert collecting.warehouse.rows(grants) == [(40,)], "each out of the budget"
+
+
+def minutes_wanted(now: datetime.datetime) -> list[int]:
+    """What the crontab's line would collect at a moment: the real task with the line's own words, asked not run."""
+    said = dict(re.findall(r"--(task-limit|minutes-back|param-name|of) (\S+)", LINE))
+    assert "--reverse" in LINE
+    task = RangeByMinutes(
+        of=Register.get_task_cls(said["of"]),
+        param_name=said["param-name"],
+        start=MINUTE,
+        minutes_back=int(said["minutes-back"]),
+        task_limit=int(said["task-limit"]),
+        reverse=True,
+        now=int(now.replace(tzinfo=datetime.UTC).timestamp()),
+    )
+    return [int((wanted.run_id - MINUTE).total_seconds()) // 60 for wanted in task.requires()]
 
 
 def assert_masked(collecting: Collecting) -> None:
@@ -184,6 +231,17 @@ def assert_masked(collecting: Collecting) -> None:
     assert warehouse.rows("select minute from draenei_content.randomuser_missing_minutes") == [
         (MINUTE + datetime.timedelta(minutes=1),)
     ]
+
+
+def assert_tests_read_what_is_untested(collecting: Collecting) -> None:
+    """A run a minute cannot afford tests that read every person there ever was."""
+    compiled = (collecting.settings.draenei_home / "dbt").rglob("compiled/**/*.sql")
+    read = {path.stem: path.read_text() for path in compiled if path.parts[-2].endswith((".yml", "randomuser"))}
+    about = re.compile("(unique|not_null).*(int_randomuser__versions|randomuser_contacts)")
+    tests = {name: sql for name, sql in read.items() if about.match(name)}
+    assert len(tests) >= 4
+    assert [name for name, sql in tests.items() if "tested_in is null" not in sql] == []
+    assert "tested_in is null" in read["assert_no_secret_and_nobody_erased_is_kept"]
 
 
 def assert_gone(collecting: Collecting, gone: str, others: int) -> None:

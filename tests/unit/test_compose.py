@@ -22,14 +22,18 @@ import pytest
 import yaml
 
 from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 WATCHERS = {"prometheus", "grafana"}
-ONE_SHOTS = {"create-bucket"}
-SECRETS = {"POSTGRES_PASSWORD": "p1", "S3_ACCESS_KEY_ID": "k1", "S3_SECRET_ACCESS_KEY": "s1", "GRAFANA_PASSWORD": "g1"}
+OTHER_SOURCES = CATALOGUE.keys() - {"wallhaven"}
+COLLECTORS = {"pipeline", "audit", *OTHER_SOURCES}
+ONE_SHOTS = {"create-bucket", "create-reader"}
+REQUIRED = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "GRAFANA_PASSWORD", "READER_PASSWORD")
+SECRETS = dict(zip(REQUIRED, ("p1", "k1", "s1", "g1", "r1"), strict=True))
 FULL_VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?")
 INTERPOLATED = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -73,7 +77,7 @@ def test_a_parser_of_others_reads_it_and_fills_in_the_secrets(tmp_path: Path) ->
     ended = parsed(tmp_path, {**SECRETS, "SCHEDULE_MINUTES": "15", "LUIGID_PORT": "18082"})
     assert ended.returncode == 0, ended.stderr
     services = yaml.safe_load(ended.stdout)["services"]
-    assert set(services) == set(SERVICES)
+    assert set(services) == set(SERVICES) - OTHER_SOURCES, "the other sources are asked for by their profiles"
     assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == "p1"
     assert services["pipeline"]["environment"]["PGPASSWORD"] == "p1"
     for name in ("pipeline", "create-bucket"):
@@ -154,7 +158,8 @@ def test_what_runs_for_long_has_a_health_check_and_comes_back() -> None:
 
 
 def test_a_service_waits_until_what_it_needs_is_ready() -> None:
-    assert set(SERVICES["pipeline"]["depends_on"]) == set(SERVICES) - {"pipeline", *WATCHERS}
+    needed = set(SERVICES) - COLLECTORS - WATCHERS - {"pages", "create-reader"}
+    assert all(set(SERVICES[name]["depends_on"]) == needed for name in COLLECTORS)
     for service in SERVICES.values():
         for needed, how in service.get("depends_on", {}).items():
             ready = "service_completed_successfully" if needed in ONE_SHOTS else "service_healthy"
@@ -162,12 +167,18 @@ def test_a_service_waits_until_what_it_needs_is_ready() -> None:
             assert set(service["networks"]) & set(SERVICES[needed]["networks"])
 
 
-def test_named_volumes_are_declared_and_written_by_one_service() -> None:
+def test_named_volumes_are_declared_and_written_by_one_service_or_by_what_collects() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     named = [mount for mount in mounts if not mount.startswith((".", "/"))]
     assert {mount.split(":")[0] for mount in named} == set(COMPOSE["volumes"])
-    writable = [mount.split(":")[0] for mount in named if not mount.endswith(":ro")]
-    assert sorted(writable) == sorted(COMPOSE["volumes"])
+    writers: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            if mount in named and not mount.endswith(":ro"):
+                writers.setdefault(mount.split(":")[0], set()).add(name)
+    assert writers.keys() == COMPOSE["volumes"].keys()
+    assert {volume for volume, names in writers.items() if len(names) > 1} == {"pipeline-data", "metrics"}
+    assert writers["pipeline-data"] == writers["metrics"] == COLLECTORS
     for mount in set(mounts) - set(named):
         source, _, mode = mount.split(":")
         assert (ROOT / source).exists()
@@ -176,21 +187,53 @@ def test_named_volumes_are_declared_and_written_by_one_service() -> None:
 
 def test_only_the_pipeline_and_prometheus_share_a_network_with_luigid() -> None:
     assert {name for name, service in SERVICES.items() if "metrics" in service["networks"]} == {"luigid", *WATCHERS}
-    assert {name for name, service in SERVICES.items() if "scheduler" in service["networks"]} == {"luigid", "pipeline"}
+    assert {name for name, service in SERVICES.items() if "scheduler" in service["networks"]} == {"luigid", *COLLECTORS}
     assert {network for service in SERVICES.values() for network in service["networks"]} == set(COMPOSE["networks"])
 
 
-@pytest.mark.parametrize("name", ["pipeline", "create-bucket"])
+@pytest.mark.parametrize("name", sorted({*COLLECTORS, *ONE_SHOTS}))
 def test_our_services_get_settings_that_exist(name: str) -> None:
     settings = {field.upper() for field in Settings.model_fields}
-    assert set(SERVICES[name]["environment"]) - settings <= {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"}
+    assert set(SERVICES[name]["environment"]) - settings <= {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS", "READER_PASSWORD"}
+
+
+@pytest.mark.parametrize("source", sorted(CATALOGUE))
+def test_every_source_has_a_service_on_the_schedule_of_the_crontab(source: str) -> None:
+    name = "pipeline" if source == "wallhaven" else source
+    every, _, command = " ".join(SERVICES[name]["command"]).partition("--every-minutes ")[2].partition(" ")
+    assert re.sub(r"\D", "", every) == str(CATALOGUE[source].EVERY_MINUTES)
+    by_cron = re.findall(r"(luigi --module .*?) >>", (ROOT / "deploy" / "crontab").read_text())
+    ours = command.partition("-- ")[2].removesuffix(" --scheduler-host luigid")
+    ours = re.sub(r"\$\{RANDOMUSER_SINCE:-\S+\}", '"$RANDOMUSER_SINCE"', ours)
+    assert ours in by_cron
+    assert SERVICES[name].get("profiles") == (None if name == "pipeline" else [name])
+
+
+def test_pages_are_served_read_only_and_links_lead_there() -> None:
+    pages, settings = SERVICES["pages"], SERVICES["pipeline"]["environment"]
+    assert all(mount.endswith(":ro") for mount in pages["volumes"])
+    assert pages["networks"] == ["pages"], "nothing else is reached from there"
+    assert pages["user"] == SERVICES["pipeline"]["user"], "the gallery's folder is its owner's alone"
+    (port,) = re.findall(r"PAGES_PORT:-(\d+)", pages["ports"][0])
+    for kind in ("reports", "gallery"):
+        assert settings[f"{kind.upper()}_URL"].endswith(f":-http://127.0.0.1:{port}/{kind}}}")
+    assert {"NOTIFY_URLS", "DEADMAN_URL", "GALLERY"} <= set(settings)
+
+
+def test_grafana_is_a_reader_of_the_marts_and_knows_no_other_password() -> None:
+    text = (ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "datasources.yml").read_text()
+    (warehouse,) = [one for one in yaml.safe_load(text)["datasources"] if one["uid"] == "warehouse"]
+    assert warehouse["user"] == "draenei_grafana"
+    assert warehouse["secureJsonData"] == {"password": "$READER_PASSWORD"}
+    assert "POSTGRES_PASSWORD" not in SERVICES["grafana"]["environment"]
+    assert "create-reader" in SERVICES["grafana"]["depends_on"]
 
 
 def test_env_example_documents_exactly_what_is_read() -> None:
     read = {variable for variable, _, _ in interpolations()}
     settings = {field.upper() for field in Settings.model_fields}
     assert read <= set(example())
-    assert set(example()) <= read | settings
+    assert set(example()) <= read | settings | {"COMPOSE_PROFILES"}
     assert {name for name, (_, active) in example().items() if active} == set(SECRETS)
     assert all(example()[name][0] == "" for name in example() if re.search("PASSWORD|SECRET|KEY", name))
 

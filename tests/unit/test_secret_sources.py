@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,40 @@ def test_secret_files_as_docker_mounts_them(load: Load, tmp_path: Path, monkeypa
     assert own.wallhaven_api_key.get_secret_value() == CANARY
     assert own.pgpassword.get_secret_value() == "from the environment"
     assert settings.origins() == {"wallhaven_api_key": "secret file", "pgpassword": "environment"}
+
+
+def test_what_is_mounted_is_found_by_itself(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path("/run/secrets") == secret_sources.MOUNTED, "where Docker and Compose mount secrets"
+    monkeypatch.setattr(secret_sources, "MOUNTED", tmp_path / "run" / "secrets")
+    assert load().wallhaven_api_key is None
+    secret_sources.MOUNTED.mkdir(parents=True)
+    (secret_sources.MOUNTED / "wallhaven_api_key").write_text(f"{CANARY}\n")
+    key = load().wallhaven_api_key
+    assert key is not None
+    assert key.get_secret_value() == CANARY
+    assert settings.origins() == {"wallhaven_api_key": "secret file"}
+
+
+def test_dotenv_may_say_where_the_secrets_are(
+    load: Load, vault: type[Vault], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it, the address and the token too; the environment stands above it."""
+    said = {"DRAENEI_SECRETS_VAULT": "secret/data/draenei", "VAULT_TOKEN": Vault.token, "VAULT_NAMESPACE": "team"}
+    said["VAULT_ADDR"] = os.environ["VAULT_ADDR"]
+    for name in said:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    key = load().wallhaven_api_key
+    assert key is not None
+    assert key.get_secret_value() == CANARY
+    assert [(seen["X-Vault-Token"], seen["X-Vault-Namespace"]) for seen in vault.seen] == [(Vault.token, "team")]
+    monkeypatch.setenv("VAULT_TOKEN", "s.wrong")
+    secret_sources._vault.cache_clear()
+    with pytest.raises(SettingsError, match="Vault does not give the secret"):
+        load()
+    (tmp_path / ".env").write_text("DRAENEI_SECRETS_DIR=nowhere\n")
+    with pytest.raises(SettingsError, match="DRAENEI_SECRETS_DIR is no folder"):
+        load()
 
 
 def test_aws_over_luigi_cfg_and_below_dotenv(load: Load, aws: Callable[[str], None]) -> None:

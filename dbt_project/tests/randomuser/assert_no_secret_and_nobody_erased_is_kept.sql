@@ -3,6 +3,9 @@
 select record_id
 from {{ source('randomuser', 'randomuser_users') }}
 where payload -> 'login' ?| array['password', 'salt', 'md5', 'sha1', 'sha256']
+{%- if not reads_whole_tables() %}
+    and {{ of_untested_bodies() }}
+{%- endif %}
 
 union all
 
@@ -16,4 +19,4 @@ union all
 select contacts.user_uuid::text as record_id
 from {{ ref('randomuser_contacts') }} as contacts
 inner join {{ source('ops', 'erasures') }} as erasures
-    on erasures.source = 'randomuser' and contacts.user_uuid::text = erasures.record_id
+    on erasures.source = 'randomuser' and contacts.user_uuid = erasures.record_id::uuid
