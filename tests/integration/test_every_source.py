@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,12 +18,18 @@ from luigi_tasks.gateways import pipeline_lock, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities
-from luigi_tasks.steps import rebuild, redrive, replay
+from luigi_tasks.steps import rebuild, redrive, replay, run_report
 from tests.conftest import REPOSITORY, Warehouse
 from tests.integration.core_fixtures import Interrupted, KilledAfter
 from tests.integration.replay_fixtures import another_database
+from tests.integration.report_fixtures import Page
 from tests.integration.source_cases import CASES, World, digests, started
 
+FIGURES_OF = {
+    "kaggle": ["Products by category", "Products by season"],
+    "randomuser": ["People of this run by nationality", "People of this run by gender"],
+    "sales": ["Revenue by month", "Revenue by product line", "Revenue by territory", "Top customers"],
+}
 EMPTY = hashlib.sha256().hexdigest()
 
 
@@ -62,6 +69,7 @@ def test_replay_quarantine_redrive_and_rebuild_agree_hash_for_hash(
     done = redrive.redrive(world.settings, world.name, world.store, Silent())
     assert (done.checked, done.still_bad) == (1, 0)
     world.case.modelled(world, first.key, second.key)
+    _its_report_says_what_the_models_do(world, second.key)
     live = digests(world.settings, world.name)
     asked = len(world.twin.requests)
     with another_database(world.warehouse, tmp_path / "replayed") as own:
@@ -75,6 +83,19 @@ def test_replay_quarantine_redrive_and_rebuild_agree_hash_for_hash(
     filled = {name for name, digest in live.items() if digest != EMPTY}
     assert {entity.table for name, entity in world.source.ENTITIES.items() if name != "wallpaper"} <= filled
     assert any(name.startswith(("draenei_content.", "draenei_restricted.")) for name in filled)
+
+
+def _its_report_says_what_the_models_do(world: World, run_key: str) -> None:
+    page = Page(run_report.write(world.settings, run_key))
+    page.assert_stands_alone()
+    audit = "select seen, inserted, updated, quarantined from draenei_content.run_audit where run_key = %s"
+    (counted,) = world.warehouse.rows(audit, run_key)
+    names = ("records seen", "new", "changed", "in quarantine")
+    assert [page.tiles[name] for name in names] == [f"{number:,}" for number in counted]
+    assert counted[0] > 0
+    assert {"funnel", "steps", "requests", "freshness", "records"} <= page.words.keys()
+    of_its_own = FIGURES_OF.get(world.name, [])
+    assert [title for title in re.findall(r"<h2>(.*?)</h2>", page.text) if title in of_its_own] == of_its_own
 
 
 def _spoil(settings: Settings, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
 import os
@@ -27,12 +28,13 @@ from luigi_tasks.gateways import (
 )
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
-from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, takedown
+from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, run_report, takedown
 from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
 from tests.integration import gallery_fixtures
 from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset, changed, pictures, sha256
 from tests.integration.kaggle_told import assert_told
+from tests.integration.report_fixtures import Page
 from twin import kaggle as site
 
 
@@ -121,6 +123,11 @@ def _its_pictures_are_shown(dataset: Dataset, run: Run) -> None:
         assert season is None or season in row["tags"]
     (about,) = gallery_fixtures.said(folder, "index")
     assert about["queries"] == [{"key": f"kaggle/{DATASET}", "text": DATASET, "pictures": PRODUCTS - 1}]
+    with postgres.transaction(settings) as cursor:
+        run_ledger.complete_step(cursor, run.key, "Report", datetime.datetime.now(datetime.UTC), drawn)
+    page = Page(run_report.write(settings, run.key))
+    page.assert_stands_alone()
+    assert 'src="data:image/webp;base64,' in page.text
     gone, row = next(iter(shown.items()))
     takedown.take_down(settings, store, takedown.plan(settings, store, _sha256(folder, gone)), "asked for")
     left = PRODUCTS - 1 - sum(one["small"] == row["small"] for one in shown.values())
