@@ -25,6 +25,7 @@ from luigi_tasks.gateways import (
     derivative_ledger,
     parquet,
     postgres,
+    run_ledger,
 )
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
