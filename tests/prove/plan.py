@@ -41,8 +41,8 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 # Steps that write to the bucket and have no point, and why; tests/unit/test_faults.py knows of no other.
 WITHOUT_POINTS = {
-    "gallery": "made of nothing but the tables, and compared with them anew by every run",
-    "refetch": "a response is created under its own key and then entered, as in fetch, which has the points",
+    "gallery_bucket": "made of nothing but the tables; its last word says which, and every run compares it with them",
+    "tombstones": "an object for each row that has none, looked for at every takedown and every lift",
 }
 # Of the other sources' steps, and of erasing a person: their own kill tests do that.
 ELSEWHERE = ("archive.", "clean.", "erase.")
