@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.run import Query
-from luigi_tasks.gateways.file_api import FileApi
-from luigi_tasks.gateways.source_api import SourceApi
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Filed
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from luigi_tasks.gateways.file_api import FileApi
+    from luigi_tasks.gateways.source_api import SourceApi
     from luigi_tasks.settings import Settings
 
 NO_FILTERS = ("api_url", "api_key", "rate_per_minute", "query")
@@ -44,6 +44,10 @@ def access(settings: Settings, query: Query) -> Access:
 
 def open_api(settings: Settings, query: Query) -> SourceApi | FileApi:
     """What a query's source is asked through; the caller closes it."""
+    # Here, because `luigi --help` asks this module for addresses and is to load no driver.
+    from luigi_tasks.gateways.file_api import FileApi
+    from luigi_tasks.gateways.source_api import SourceApi
+
     source, way = CATALOGUE[query.source], access(settings, query)
     if isinstance(source, Filed) and not way.address.startswith(("http://", "https://")):
         return FileApi(settings, way.address, way.max_bytes)
