@@ -44,6 +44,7 @@ def access(settings: Settings, query: Query) -> Access:
 
 def open_api(settings: Settings, query: Query) -> SourceApi | FileApi:
     """What a query's source is asked through; the caller closes it."""
+    # Here, because `luigi --help` asks this module for addresses and is to load no driver.
     from luigi_tasks.gateways.file_api import FileApi
     from luigi_tasks.gateways.source_api import SourceApi
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import psycopg2
@@ -124,3 +125,38 @@ def test_a_user_who_may_not_act_as_them_goes_without(warehouse: Warehouse) -> No
             assert warehouse_roles.hand_over(cursor) is None
     finally:
         connection.close()
+
+
+def test_a_login_of_its_own_has_nothing_but_the_role_that_it_takes(warehouse: Warehouse) -> None:
+    """What docs/operations.md says to type for a dbt that is not to be the pipeline's user."""
+    name, password = f"dbt_{secrets.token_hex(6)}", secrets.token_hex(12)
+    with postgres.transaction(warehouse.settings()) as cursor:
+        warehouse_roles.hand_over(cursor)
+        cursor.execute(f"create role {name} login noinherit password '{password}' in role draenei_transformer")
+    connection = psycopg2.connect(**postgres_words(warehouse) | {"user": name, "password": password})
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("set role draenei_transformer")
+            cursor.execute(f"select payload from raw.wallhaven_search; {MODEL}")
+            cursor.execute("reset role")
+            for statement in (
+                "select * from ops.request_budget",
+                "select pg_read_file('/etc/hostname')",
+                "select payload from raw.wallhaven_search",
+                "drop table draenei_content.mine",
+                "create role another",
+                "set role draenei_loader",
+            ):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    cursor.execute(statement)
+    finally:
+        connection.close()
+        warehouse.rows(f"drop role {name}")
+    assert warehouse.rows("select tableowner from pg_tables where tablename = 'mine'") == [("draenei_transformer",)]
+
+
+def postgres_words(warehouse: Warehouse) -> dict[str, str]:
+    """The server's address as the driver takes it."""
+    given = warehouse.environ
+    return {"host": given["PGHOST"], "port": given["PGPORT"], "dbname": given["PGDATABASE"]}
