@@ -7,7 +7,6 @@
 # make bench-duplicates  precision and recall: make bench-duplicates IMAGES=DIR
 
 BENCH ?= --rounds 3 --networks loopback 60ms --page docs/performance.md
-SMALL := --small --rounds 1 --only draenei-collector
 
 .PHONY: bench bench-memory bench-decoding bench-derivatives bench-start bench-gallery bench-duplicates
 
@@ -15,8 +14,7 @@ bench: setup-dev ## the transfer beside rclone, curl and others: make bench BENC
 	@$(BIN)/python -m benchmarks.transfer $(BENCH)
 
 bench-memory: setup-dev ## peak memory at 1,000 and 20,000 pictures
-	@$(BIN)/python -m benchmarks.transfer $(SMALL) --pictures 1000
-	@$(BIN)/python -m benchmarks.transfer $(SMALL) --pictures 20000
+	@$(BIN)/python -m benchmarks.memory
 
 bench-decoding: setup-dev ## full decodes: on all cores beside the decoder's own speed, and other decoders
 	@$(BIN)/python -m benchmarks.decoding

@@ -92,7 +92,9 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--page", type=Path, help="write the table and the chart here, such as docs/performance.md")
     parser.add_argument("--history", type=Path, default=ROOT / "benchmarks/history", help="folder of measurements")
     parser.add_argument("--fail-on-regression", action="store_true", help="exit code 1 when ours became worse")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.command = list(sys.argv[1:] if argv is None else argv)
+    return arguments
 
 
 def measured(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +119,6 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and write the history and the page; 1 when something of ours became worse and that was asked."""
     arguments = parsed(argv)
-    arguments.command = list(sys.argv[1:] if argv is None else argv)
     document = measured(arguments)
     earlier = history.previous(arguments.history, document)
     changes = history.compared(document, earlier) if earlier else []

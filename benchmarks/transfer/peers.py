@@ -14,7 +14,7 @@ from benchmarks.transfer.pictures import Picture
 
 HERE = Path(__file__).parent
 Key = Callable[[Picture], str]
-GALLERY_DL = "gallery_dl==1.32.18"
+GALLERY_DL = ("gallery_dl==1.32.18",)
 IMG2DATASET = ("img2dataset==1.47.0", "s3fs==2026.9.0")
 SCRAPY = ("scrapy==2.19.0", "botocore==1.44.5")
 
@@ -38,7 +38,8 @@ class Task:
 class Peer:
     """A tool. find(cache): its program, None when it cannot be had here; command(program, task): how to call it.
 
-    key: where it keeps a picture; None when it names what it stores in its own way.
+    key: where it keeps a picture; None when it names what it stores in its own way. pinned: what is
+    installed for the benchmark, packages and versions; others are asked.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Peer:
     key: Key | None = None
     note: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    pinned: Sequence[str] = ()
 
 
 def installed(name: str) -> Callable[[Path], str | None]:
@@ -138,9 +140,15 @@ PEERS = (
     ),
     Peer("rclone", installed("rclone"), _rclone, ("version",), key=_rclone_key, note="copy, :http: to :s3:, no checks"),
     Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="the limit: download to memory only"),
-    Peer("gallery-dl", from_index("gallery-dl", GALLERY_DL), _gallery_dl, stores_to_s3=False, note="one by one"),
-    Peer("img2dataset", from_index("img2dataset", *IMG2DATASET), _img2dataset, note="4 processes"),
-    Peer("Scrapy", from_index("scrapy", *SCRAPY), _scrapy, ("version",), note="FilesPipeline"),
+    Peer(
+        "gallery-dl",
+        *(from_index("gallery-dl", *GALLERY_DL), _gallery_dl),
+        stores_to_s3=False,
+        note="one by one",
+        pinned=GALLERY_DL,
+    ),
+    Peer("img2dataset", from_index("img2dataset", *IMG2DATASET), _img2dataset, note="4 processes", pinned=IMG2DATASET),
+    Peer("Scrapy", from_index("scrapy", *SCRAPY), _scrapy, note="FilesPipeline", pinned=SCRAPY),
     Peer("the seed's way", PYTHON, _seed, key=_own_key, note="requests.get, put_object, insert, one by one"),
 )
 

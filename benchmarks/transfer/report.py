@@ -57,7 +57,7 @@ def machine(chosen: Sequence[tuple[Peer, str]]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "load before the end": os.getloadavg(),
-        "versions": {peer.name: _version(program, peer.version) for peer, program in others},
+        "versions": {peer.name: ", ".join(peer.pinned) or _version(program, peer.version) for peer, program in others},
     }
 
 

@@ -222,12 +222,6 @@ class _Child:
             _Child._shared = None
 
 
-def warm_up() -> None:
-    """Start the child before it is needed, so that dbt is imported while this process waits for something else."""
-    if threading.current_thread() is threading.main_thread():
-        _Child.shared()
-
-
 @contextlib.contextmanager
 def _kept_child() -> Iterator[_Child]:
     # On Linux a child dies with the thread that started it: only the main thread's is one to keep.

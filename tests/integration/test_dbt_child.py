@@ -14,7 +14,7 @@ import pytest
 
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres
-from luigi_tasks.gateways.dbt import Dbt, _Child, warm_up
+from luigi_tasks.gateways.dbt import Dbt, _Child
 from luigi_tasks.gateways.dbt_profile import write_profile
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import wait_until
@@ -80,7 +80,7 @@ def test_every_start_and_end_of_a_node_can_be_observed(dbt: Dbt) -> None:
 
 
 def test_a_fork_of_this_process_does_not_use_its_child(dbt: Dbt) -> None:
-    warm_up()
+    _Child.shared()
     kept = child()
     pid = os.fork()
     if pid == 0:
