@@ -2,10 +2,11 @@
 
 select record_id
 from {{ source('randomuser', 'randomuser_users') }}
-where payload -> 'login' ?| array['password', 'salt', 'md5', 'sha1', 'sha256']
-{%- if not reads_whole_tables() %}
-    and {{ of_untested_bodies() }}
-{%- endif %}
+where
+    payload -> 'login' ?| array['password', 'salt', 'md5', 'sha1', 'sha256']
+    {%- if not reads_whole_tables() %}
+        and {{ of_untested_bodies() }}
+    {%- endif %}
 
 union all
 
