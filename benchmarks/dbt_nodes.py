@@ -61,9 +61,9 @@ def watcher(own: Settings, port: int, number: int) -> Watcher:
 
 
 def cpu_seconds() -> float:
-    """Of this process and all that it started."""
+    """Of this process and all that it started, those that have ended too."""
     own = psutil.Process()
-    return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
+    return sum(sum(process.cpu_times()[:4]) for process in (own, *own.children(recursive=True)))
 
 
 def build(own: Settings, watchers: Sequence[Watcher]) -> tuple[float, float]:
