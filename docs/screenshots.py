@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,18 +26,18 @@ from playwright.sync_api import Browser
 REPOSITORY = Path(__file__).parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
 sys.path.insert(0, str(REPOSITORY))
-WIDE, TALL, NARROW = (1280, 800), (1280, 1100), (390, 780)
+WIDE, TALL, NARROW, GRAPH = (1280, 800), (1280, 1100), (390, 780), (1280, 1900)
+WIDEST = (1280, 1900)
 QUALITY = 70
 PLANT = """
-update ops.loads set received = received + 1, loaded = loaded + 1
-where load_id = (select max(load_id) from ops.loads where run_key like 'wallhaven/%');
+update ops.loads set received = received + 1, loaded = loaded + 1 where run_key like 'wallhaven/%';
 update ops.batches set tested_in = null
 """
 
 
 @dataclass(frozen=True)
 class Shot:
-    """name: of the image. page: below the home, or an address. ready: what must be there; click: what to click first."""
+    """name: of the image. page: below the home, or an address. ready: what must be there; click: before that."""
 
     name: str
     page: str
@@ -75,13 +74,13 @@ def main() -> None:
                 _collect(environ, port, source)
             _verb(environ, "report", "--docs")
             shots = [*PAGES, *_reports(home)]
-            shutil.copyfile(next(home.glob("reports/wallhaven/*/*/contact-sheet.webp")), IMAGES / "contact-sheet.webp")
+            keep("contact-sheet", next(home.glob("reports/wallhaven/*/*/contact-sheet.webp")).read_bytes())
             with browser() as running:
                 for shot in shots:
                     keep(shot.name, shoot(running, _address(home, shot.page), shot))
                 _fail_a_test(embedded_postgres.ensure_running(home), environ, port)
                 graph = {"tab": "graph", "visType": "svg", "taskId": _failed_model(port)}
-                shot = Shot("dbt-live", f"{page}#{urlencode(graph)}", "#graphPlaceholder svg circle", TALL)
+                shot = Shot("dbt-live", f"{page}#{urlencode(graph)}", "#graphPlaceholder svg circle", GRAPH)
                 keep(shot.name, shoot(running, shot.page, shot))
         finally:
             _verb(environ, "down")
@@ -151,10 +150,11 @@ def shoot(running: Browser, address: str, shot: Shot) -> bytes:
     return picture
 
 
-def keep(name: str, png: bytes) -> None:
-    """As WebP under docs/images."""
+def keep(name: str, body: bytes) -> None:
+    """As WebP under docs/images, no wider than a page."""
     IMAGES.mkdir(exist_ok=True)
-    with Image.open(io.BytesIO(png)) as picture:
+    with Image.open(io.BytesIO(body)) as picture:
+        picture.thumbnail(WIDEST)
         picture.convert("RGB").save(IMAGES / f"{name}.webp", "WEBP", quality=QUALITY, method=6)
     sys.stdout.write(f"docs/images/{name}.webp {(IMAGES / f'{name}.webp').stat().st_size} bytes\n")
 

@@ -55,7 +55,10 @@ def write(settings: Settings, most: int | None = None) -> Path:
 def _row(settings: Settings, run: Mapping[str, Any]) -> dict[str, Any]:
     page = reports.path(settings, run["run_key"])
     link = page.relative_to(reports.folder(settings)).as_posix() if page.exists() else None
-    return {**run, "figures": _figures(run), "link": link}
+    figures = _figures(run)
+    if not isinstance(CATALOGUE.get(run["source"]), Listing):  # run_audit counts uploads, of which there are none
+        figures |= dict.fromkeys(("uploaded", "failures"))
+    return {**run, "figures": figures, "link": link}
 
 
 def _figures(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,13 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert missing == []
 
 
+def test_every_picture_is_in_a_document_and_small() -> None:
+    shown = {Path(name).name for text in DOCUMENTS for name in re.findall(r"!\[.*?\]\(([^)]+)\)", text.read_text())}
+    there = {path.name: path.stat().st_size for path in (REPOSITORY / "docs" / "images").iterdir()}
+    assert there.keys() == shown
+    assert max(there.values()) < 160_000
+
+
 def test_every_decision_is_in_the_list() -> None:
     folder = REPOSITORY / "docs" / "decisions"
     index = (folder / "README.md").read_text()
