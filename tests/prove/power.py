@@ -1,8 +1,8 @@
 """`python -m tests.prove.power`: would the tests notice? Plants each bug of bugs/*.patch in a copy of the tree.
 
 A patch begins with `Bug: SENTENCE` and `Tests: FILE OR NODE ID` (one line each), which git passes over. Of files the
-default suite's tests are run; tests that are all named are run even when they are marked `prove`. A bug is caught when one
-of its tests fails in its call, not when nothing runs any more.
+default suite's tests are run; tests that are all named are run even when they are marked `prove`. A bug is caught when
+one of its tests fails in its call, not when nothing runs any more.
 """
 
 from __future__ import annotations
