@@ -3,7 +3,7 @@
 # make prove-load   100,000 records and 10,000 pictures, one request in twenty faulted
 # make prove-dialects  the models compile for Redshift and BigQuery; their adapters go to an environment of their own
 
-DIALECTS := 'dbt-redshift==1.10.*' 'dbt-bigquery==1.11.*' pytest pytest-xdist pytest-timeout
+DIALECTS := 'dbt-redshift==1.10.*' 'dbt-bigquery==1.11.*' pytest pytest-xdist pytest-timeout sqlfluff
 
 .PHONY: prove prove-power prove-load prove-dialects
 

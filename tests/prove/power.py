@@ -1,7 +1,8 @@
 """`python -m tests.prove.power`: would the tests notice? Plants each bug of bugs/*.patch in a copy of the tree.
 
-A patch begins with `Bug: SENTENCE` and `Tests: FILE OR NODE ID` (one line each, tests of the default suite), which
-git passes over. A bug is caught when one of its tests fails in its call, not when nothing runs any more.
+A patch begins with `Bug: SENTENCE` and `Tests: FILE OR NODE ID` (one line each), which git passes over. Of files the
+default suite's tests are run; tests that are all named are run even when they are marked `prove`. A bug is caught when
+one of its tests fails in its call, not when nothing runs any more.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def tried(bug: Bug, tree: Path) -> Verdict:
     try:
         if (planted := bug.plant(tree)).returncode:
             return Verdict(bug, "", f"the patch does not apply: {planted.stderr.strip()}")
-        violations, said = run(tree, bug.tests, "-x")
+        named = all("::" in test for test in bug.tests)
+        violations, said = run(tree, bug.tests, "-x", *(["-m", "prove or not prove"] if named else []))
     finally:
         shutil.rmtree(tree)
     caught = [words.partition(",")[0] for words in violations if words.endswith("in call")]

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from random import Random
 
 import pytest
 
 from tests.prove.load import FAULTED, Storm
+from tests.prove.load_store import GET_FAULTS, PUT_FAULTS, StoreStorm, misplaced
 from tests.prove.memory import Samples
+from tests.s3_double import ERRORS
 from twin.messages import Route
 
 EATER = "import time; kept = bytearray(60 << 20); print('full', flush=True); time.sleep(60)"
@@ -27,6 +30,27 @@ def test_a_storm_strikes_its_share_of_every_kind_and_nothing_else() -> None:
     assert not struck["admin"]
     assert {fault.kind for fault in struck["image"]} >= {"corrupt", "truncate"}
     assert "corrupt" not in {fault.kind for fault in struck["search"]}
+
+
+def test_the_bucket_has_its_storm_too() -> None:
+    storm = StoreStorm(share=FAULTED, dice=Random(1))
+    struck = {method: [storm.take_fault(method, "wallpapers/a.jpg") for _ in range(4000)] for method in ("PUT", "GET")}
+    assert all(150 < sum(fault is not None for fault in met) < 250 for met in struck.values())
+    assert {fault.kind for fault in struck["PUT"] if fault} == set(PUT_FAULTS) <= {*ERRORS, "lost_reply", "after_500"}
+    assert {fault.kind for fault in struck["GET"] if fault} == set(GET_FAULTS) <= ERRORS.keys()
+    assert not any(storm.take_fault("PUT", "raw/a") or storm.take_fault("HEAD", "wallpapers/a") for _ in range(400))
+
+
+def test_the_judge_sees_every_picture_that_is_lost_strange_or_changed() -> None:
+    site = {"a": "1", "b": "2"}
+    whole = {"wallpapers/a.jpg": "1", "wallpapers/b.png": "2"}
+    one, changed = {"wallpapers/a.jpg": "1"}, {"wallpapers/a.jpg": "1", "wallpapers/b.png": "9"}
+    assert list(misplaced(whole, whole, site)) == []
+    assert list(misplaced(one, one, site)) == ["1 pictures are missing, too many or not the site's"]
+    assert list(misplaced(whole, whole, {"a": "1"})) == ["1 pictures are missing, too many or not the site's"]
+    assert next(misplaced(whole, one, site)) == "2 rows and 1 objects, 1 differ"
+    assert len(list(misplaced(whole, changed, site))) == 2
+    assert list(misplaced(changed, changed, site)) == ["1 pictures are missing, too many or not the site's"]
 
 
 def test_thirds_are_means_of_their_third() -> None:
