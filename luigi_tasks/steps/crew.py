@@ -116,6 +116,7 @@ class Crew:
                 if outcome:
                     crash_point("publish.register.before")
                     clerk.register(job.claim, outcome)
+                    self._note(outcome)
             except DownloadStopped:
                 return
 
@@ -139,9 +140,10 @@ class Crew:
 
     def _registered(self, worklist: Worklist, outcome: UploadOutcome | None) -> None:
         worklist.registered()
-        if outcome is None:
-            return
-        self._counter.count(outcome)
+        if outcome:
+            self._counter.count(outcome)
+
+    def _note(self, outcome: UploadOutcome) -> None:
         self._unstored = self._unstored + 1 if outcome.outcome is Outcome.UNSTORED else 0
         if self._unstored >= UNSTORED_IN_A_ROW:
             raise StoreError(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from luigi_tasks.domain.publishing import Claim, Outcome, UploadOutcome
 from luigi_tasks.steps.breaker import Breaker, suspicion
-from luigi_tasks.steps.pace import Pace
+from luigi_tasks.steps.pace import FIRST_HANDS, Pace
 
 TICK_SECONDS = 0.2
 MOST_ASIDE = 256  # of hosts that want to be asked less at once; those of a host that is down are all put aside
@@ -140,7 +140,8 @@ class Worklist:
             claims, self._coming = self._coming.result(), None
             self._fresh.extend(claims)
             self._asked_at = self._asked_at if claims else time.monotonic()
-        few = len(self._fresh) <= self.pace.hands // 2
+        # With few hands none is held ahead: it would be what another process has nothing to do for.
+        few = len(self._fresh) <= (self.pace.hands // 2 if self.pace.hands >= FIRST_HANDS else 0)
         if few and not self._coming and time.monotonic() >= self._asked_at + TICK_SECONDS:
             self._coming = self._asking.submit(self._claim, self.pace.hands)
             self._coming.add_done_callback(self._wake)
