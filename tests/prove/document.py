@@ -22,8 +22,8 @@ violation; `make test` runs a sample. Written from `tests/prove/guarantees.toml`
 
 Whether the proofs would notice is tried as well: `make prove-power` plants plausible bugs, a patch each in
 `tests/prove/bugs`, and expects the tests to fail. `make prove-load` runs the pipeline over 100,000 records and
-10,000 pictures with one request in twenty faulted. `make prove-dialects` compiles the models for Redshift and BigQuery,
-with adapters in an environment of their own.
+10,000 pictures with one request in twenty faulted. `make dialects` compiles the models for Redshift and BigQuery, with
+adapters in an environment of their own.
 """
 RUN = "The numbers are of a run with {} kills, seed {}, in {} s on {} cores."
 ENOUGH_KILLS = 300
