@@ -7,6 +7,7 @@ pool has the same certificates, time-outs and, to the caller, the same errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3.exceptions as lost
@@ -15,6 +16,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 from botocore.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luigi_tasks.domain.publishing import Body
 
@@ -26,7 +28,7 @@ def sender(base: str, verify: str | bool, connections: int, read_timeout: float)
     """A function of URL, body and headers that puts and returns status and content; raises botocore's HTTP errors.
 
     base: an address with the scheme, host and port of all URLs; verify: certificates' file, True: usual ones;
-    read_timeout: seconds without an answer.
+    read_timeout: seconds for the answer, and as many for the body to be sent.
     """
     proxies = get_environ_proxies(base)
     if urlsplit(base).scheme in proxies:
@@ -50,16 +52,41 @@ def _through_session(verify: str | bool, proxies: dict[str, str], connections: i
     return send
 
 
+class _Connection(HTTPConnection):
+    """Gives a body its own time: urllib3's is that of connecting, too short for many at once over a slow line."""
+
+    def __init__(self, *given: Any, body_seconds: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._body_seconds = body_seconds
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(self._body_seconds)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 def _pool(base: str, verify: str | bool, connections: int, read_timeout: float) -> HTTPConnectionPool:
     parts, timeout = urlsplit(base), Timeout(connect=CONNECT_SECONDS, read=read_timeout)
     assert parts.hostname, "the driver made it"
     if parts.scheme == "http":
-        return HTTPConnectionPool(parts.hostname, parts.port, timeout=timeout, maxsize=connections)
-    return HTTPSConnectionPool(
+        return _Pool(parts.hostname, parts.port, timeout=timeout, maxsize=connections, body_seconds=read_timeout)
+    return _TlsPool(
         parts.hostname,
         parts.port,
         timeout=timeout,
         maxsize=connections,
+        body_seconds=read_timeout,
         ssl_context=create_urllib3_context(),
         cert_reqs="CERT_REQUIRED",
         ca_certs=get_cert_path(verify),  # type: ignore[arg-type]  # it takes a path as well

@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from luigi_tasks.gateways import s3_wire
 from luigi_tasks.gateways.s3_wire import sender
 
 
@@ -39,8 +41,10 @@ class Keeper(http.server.ThreadingHTTPServer):
 
 class Keep(http.server.BaseHTTPRequestHandler):
     server: Keeper
+    pause_seconds = 0.0
 
     def do_PUT(self) -> None:
+        time.sleep(self.pause_seconds)
         self.server.kept[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(412 if "taken" in self.path else 200)
         self.send_header("Content-Length", "4")
@@ -114,6 +118,18 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv("no_proxy", raising=False)
         assert put("http://bucket.example.test") == (200, b"word")
         assert proxy.kept == {"http://bucket.example.test/b/k": b"body"}
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+def test_a_body_may_take_longer_than_a_connection(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, over_tls: bool
+) -> None:
+    monkeypatch.setattr(s3_wire, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(Keep, "pause_seconds", 0.6)
+    with running(certificate if over_tls else None) as keeper:
+        base = f"{'https' if over_tls else 'http'}://127.0.0.1:{keeper.server_port}"
+        assert put(base, str(certificate), body=bytes(1 << 24)) == (200, b"word")
+        assert len(keeper.kept["/b/k"]) == 1 << 24
 
 
 def test_nobody_there_and_a_lost_answer_are_botocores_errors() -> None:
