@@ -60,8 +60,13 @@ class _Connection(HTTPConnection):
         self._body_seconds = body_seconds
 
     def connect(self) -> None:
+        self.timeout = CONNECT_SECONDS
         super().connect()
         self.sock.settimeout(self._body_seconds)
+
+    def request(self, *given: Any, **named: Any) -> None:
+        self.timeout = self._body_seconds  # of an open connection; one that is not makes its own in connect
+        super().request(*given, **named)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -124,12 +124,15 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_body_may_take_longer_than_a_connection(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, over_tls: bool
 ) -> None:
-    monkeypatch.setattr(s3_wire, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(Keep, "pause_seconds", 0.6)
+    monkeypatch.setattr(s3_wire, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(Keep, "pause_seconds", 1.0)
+    monkeypatch.setattr(Keep, "protocol_version", "HTTP/1.1")
     with running(certificate if over_tls else None) as keeper:
         base = f"{'https' if over_tls else 'http'}://127.0.0.1:{keeper.server_port}"
-        assert put(base, str(certificate), body=bytes(1 << 24)) == (200, b"word")
-        assert len(keeper.kept["/b/k"]) == 1 << 24
+        send = sender(base, str(certificate), 1, 60.0)
+        for name in ("/b/first", "/b/again"):
+            assert send(base + name, bytes(1 << 24), {"Content-Length": str(1 << 24)}) == (200, b"word")
+        assert {name: len(body) for name, body in keeper.kept.items()} == {"/b/first": 1 << 24, "/b/again": 1 << 24}
 
 
 def test_nobody_there_and_a_lost_answer_are_botocores_errors() -> None:
