@@ -41,7 +41,10 @@ GROWING = {
 READ_WHOLE = {
     "derive: count": {"uploads", "image_metadata"},
     "derive: next": {"uploads", "image_metadata"},
-    "gallery: changed?": {"wallpapers", "derivatives"},
+    "gallery: changed, draenei_content.wallpapers?": {"wallpapers"},
+    "gallery: changed, draenei_content.wallpaper_lifecycle?": {"wallpaper_versions"},
+    "gallery: changed, draenei_content.wallpaper_queries?": {"wallpaper_queries"},
+    "gallery: changed, ops.derivatives?": {"derivatives"},
 }
 
 
@@ -201,12 +204,16 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "register": lambda cursor: cursor.execute(upload_ledger.REGISTER, {"rows": SET}),
     "derive: count": lambda cursor: cursor.execute(derivative_ledger.COUNT_WANTED, LACKING),
     "derive: next": lambda cursor: cursor.execute(derivative_ledger.WANTED, LACKING),
-    "gallery: changed?": lambda cursor: cursor.execute(gallery_ledger.STATE),
+    **{
+        f"gallery: changed, {table}?": lambda cursor, sql=sql: cursor.execute(sql)
+        for table, sql in gallery_ledger.STATE.items()
+        if "kaggle" not in table
+    },
     **{
         f"report: {name}": lambda cursor, sql=sql: cursor.execute(sql, {"run": "another", "examples": 3})
         for name, sql in (report_ledger.PARTS | report_ledger.SINGLES).items()
     },
-    "overview": lambda cursor: cursor.execute(report_ledger.LAST, {"limit": 50}),
+    "overview": lambda cursor: cursor.execute(report_ledger.LAST, {"limit": 50, "sources": sorted(CATALOGUE)}),
     "run_audit": lambda cursor: cursor.execute("select * from draenei_content.run_audit where run_key = 'another'"),
     "pending_uploads": lambda cursor: cursor.execute("select count(*) from draenei_content.pending_uploads"),
     "upload_statuses": audit_ledger.upload_statuses,

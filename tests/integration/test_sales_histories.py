@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from psycopg2.extensions import connection as Connection
 
 from tests.integration.model_fixtures import Dbt, export
@@ -78,6 +79,7 @@ def check(connection: Connection, loaded: list[int]) -> None:
     }
 
 
+@pytest.mark.prove
 def test_every_history_over_six_files(warehouse: Any, tmp_path: Path) -> None:
     dbt = Dbt(tmp_path / "dbt", warehouse.environ)
     with closing(warehouse.connect()) as connection:

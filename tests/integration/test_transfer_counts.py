@@ -113,7 +113,7 @@ def test_bytes_move_once_commits_are_shared_and_memory_is_used_again(
         asked = Counter(method for method, key in double.state.requests if key.startswith("wallpapers/"))
         assert asked == {"PUT": PICTURES}, "nothing is read back"
     assert 0 < said["commit"] <= 2 * PICTURES + 3 * HANDS, "at most one for its intent and one for its outcome"
-    assert 0 < len(mapped) <= HANDS + 2, "a block a hand, used again for every picture"
+    assert 0 < len(mapped) <= 2 * HANDS + 2, "a block for each that is fetched or put at once, used again"
 
 
 def _keys(bodies: list[bytes]) -> set[str]:
@@ -127,7 +127,7 @@ def test_what_waits_for_the_clerk_is_one_set(publishing: Publishing, said: Count
     run_key, settings = publishing.freeze("1"), publishing.settings()
     with (
         Worker(settings, run_key, lambda: None) as worker,
-        Clerk(settings, run_key) as clerk,
+        Clerk(settings, run_key, lambda outcome: None, lambda: None, together) as clerk,
         ThreadPoolExecutor(together) as hands,
         contextlib.closing(publishing.warehouse.connect()) as blocking,
     ):

@@ -140,7 +140,8 @@ def assert_every_panel_has_data(prometheus: Prometheus, port: int) -> None:
     """The wallpapers' run answers them all but one: no source of this run has a run a minute."""
     told = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
     for title, query in queries("pipeline"):
-        assert prometheus.samples(query) or title == "Minutes missing", title
+        # A rate is of two scrapes, and they are a second apart.
+        assert title == "Minutes missing" or wait_until(lambda query=query: prometheus.samples(query), title)
         for metric in re.findall(r"\b(?:draenei|luigi)_\w+", query):
             assert re.search(rf"^{metric}{{", told, re.MULTILINE) or title == "Minutes missing", metric
     stored = prometheus.samples('draenei_uploads_total{outcome="stored"}')
