@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -50,11 +51,9 @@ def family(pid: int) -> list[int]:
     """The process and all that descend from it now."""
     found = [pid]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            for task in os.listdir(f"/proc/{parent}/task"):
+                found += [int(child) for child in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
     return found
 
 

@@ -28,6 +28,7 @@ FAMILY = "dbt"
 NOBODY = "nobody"  # the worker in whose name a node is ended that none has begun
 CALL_SECONDS = (2, 5)  # to connect, to answer
 PING_SECONDS = 15.0  # luigid forgets a worker after a minute of silence
+PAUSE_SECONDS = 0.5  # nobody sees more in a page than that
 LAST_CALLS_SECONDS = 10.0
 NEVER_DISABLED = {"retry_count": 1_000_000}
 
@@ -116,6 +117,8 @@ class SchedulerNodes:
             self._show(news)
         if not batch and going_on:
             self._call("ping", worker=self.place.worker)
+        with self._changed:  # what begins and ends meanwhile is told once
+            self._changed.wait_for(lambda: self._ended, PAUSE_SECONDS)
         return going_on or bool(batch)
 
     def _add_all(self) -> None:

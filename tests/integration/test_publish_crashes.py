@@ -91,7 +91,8 @@ def test_after_a_crash_the_same_run_completes_with_everything_once(
     assert process.returncode == ENDS[action], said
     assert (action == "exception") == ("InjectedFault" in said)
     assert_every_object_has_an_owner(publishing)
-    if action != "term":  # told to stop, it may finish what is in flight: with so few, all of it
+    # Told to stop, or with outcomes handed over, it may finish what is in flight: with so few, all of it.
+    if action != "term" and (point, action) != ("publish.register.after", "exception"):
         assert len(publishing.outcomes(run_key)) < PICTURES
     begun = time.monotonic()
     publish(publishing.settings(), run_key, publishing.store, Silent())

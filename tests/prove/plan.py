@@ -47,8 +47,8 @@ WITHOUT_POINTS = {
 # Of the other sources' steps, and of erasing a person: their own kill tests do that.
 ELSEWHERE = ("archive.", "clean.", "erase.")
 PLACED = frozenset(point for point in POINTS if not point.startswith(ELSEWHERE))
-# Points that every picture passes: any of the first few turns is as good. All others: the first.
-BY_PICTURE = ("claim", "download", "verify", "intent", "put", "register")
+# Points that every picture passes: any of the first few turns is as good. All others: the first; claims come in sets.
+BY_PICTURE = ("download", "verify", "intent", "put", "register")
 TURNS = 6
 # Of so many cases at such a point one is made where more goes on: {scope: (every, state, points)}.
 VARIANTS: dict[str, tuple[int, str, tuple[str, ...]]] = {
