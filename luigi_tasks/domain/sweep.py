@@ -62,7 +62,12 @@ class Sweep:
         """Take in the page that `next` asked for, and decide."""
         assert read.number == self.next, (read.number, self.next)
         self.reads += 1
-        if not read.in_order or not read.positions or self.reads > self._pages + PATIENCE:
+        if not read.in_order or self.reads > self._pages + PATIENCE:
+            self.next = None
+        elif not read.positions and not self._stretch.started and read.number > 1:  # past the end of a shorter listing
+            self._below = read.number
+            self._look_elsewhere()
+        elif not read.positions:
             self.next = None
         elif not self._stretch.started and not self._is_here(read):
             self._look_elsewhere()
