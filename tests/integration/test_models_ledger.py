@@ -55,6 +55,7 @@ def execute(connection: Connection, sql: str) -> None:
         cursor.execute(sql)
 
 
+@pytest.mark.prove
 def test_a_model_that_fails_takes_its_ledger_rows_back(dbt: Dbt, connection: Connection) -> None:
     load(connection, [page(0, "aaaaaa")])
     dbt.run("run")
@@ -85,6 +86,7 @@ def test_a_model_that_fails_takes_its_ledger_rows_back(dbt: Dbt, connection: Con
     )
 
 
+@pytest.mark.prove
 def test_a_batch_that_commits_while_a_build_runs_is_taken_by_the_next(
     dbt: Dbt, connection: Connection, warehouse: Any
 ) -> None:

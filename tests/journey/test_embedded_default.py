@@ -69,6 +69,7 @@ def test_luigi_starts_the_database_and_the_verbs_and_dbt_find_it(pipeline: Pipel
     assert "warehouse  was not running" in pipeline.verb("down").stdout
 
 
+@pytest.mark.prove
 def test_kill_9_of_everything_the_server_too(pipeline: Pipeline) -> None:
     pipeline.twin.faults.add(Fault("slow", "image", after=6, times=None, seconds=600))
     child = pipeline.start(RUN)

@@ -62,6 +62,7 @@ def test_a_source_that_is_down_then_up(pipeline: Pipeline, twin: Twin) -> None:
     assert (pipeline.audit()["state"], pipeline.audit()["error"]) == ("succeeded", None)
 
 
+@pytest.mark.prove
 def test_a_source_that_breaks_off_loses_nothing_and_gives_nothing_up(pipeline: Pipeline) -> None:
     """Half the details came, then 403 for ever: what came stays; then all is well again."""
     pipeline.twin.faults.add(Fault("status", "detail", after=6, status=403, times=None))
