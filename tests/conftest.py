@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from luigi_tasks import secret_sources, settings
 from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.warehouse import migrate
@@ -77,7 +78,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the settings of the machine it runs on."""
+    """No test sees the settings of the machine it runs on, nor those that an earlier one has read."""
+    for remembered in (settings.load, secret_sources._aws, secret_sources._vault):
+        remembered.cache_clear()
     for name in list(os.environ):
         if name.lower() in Settings.model_fields or name.startswith(("PG", "LUIGI_")):
             monkeypatch.delenv(name)
@@ -95,6 +98,9 @@ def postgres_server() -> embedded_postgres.Server:
 
 
 def _prepare_template(server: embedded_postgres.Server) -> None:
+    # Else it would depend on the minute a test falls in what the planner knows of its tables.
+    _administer(server, "alter system set autovacuum = off")
+    _administer(server, "select pg_reload_conf()")
     _administer(server, f"create database {TEMPLATE}", unless=TEMPLATE)
     connection = _connect(server, TEMPLATE)
     try:

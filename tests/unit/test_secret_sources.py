@@ -25,14 +25,10 @@ Load = Callable[[], Settings]
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Reads the settings anew, in an empty folder, with nothing remembered of an earlier test."""
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Reads the settings anew, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    secret_sources._aws.cache_clear()
-    secret_sources._vault.cache_clear()
-    settings.load.cache_clear()
-    yield settings.load.__wrapped__
-    settings.load.cache_clear()
+    return settings.load.__wrapped__
 
 
 @pytest.fixture
