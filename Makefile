@@ -1,5 +1,5 @@
 # make demo   everything set up, then one run against a stand-in of Wallhaven: offline, nothing but Python needed
-# make test   every check and test, as CI runs them
+# make test   every check, and a sample of every proof, as CI runs them
 # make help   the rest
 
 SHELL := /bin/bash
@@ -50,7 +50,7 @@ demo: setup ## one whole run against a stand-in of the source: make demo SOURCE=
 	@echo "Stop:          $(BIN)/python -m luigi_tasks down          (luigid and the database; what was collected stays)"
 	@echo "Clean up:      make clean     (it is the demo's data: do that before you collect for real)"
 
-test: setup-dev check unit ## every check and test, as CI runs them
+test: setup-dev check unit ## every check and a sample of every proof, as CI runs them
 
 check: setup-dev ## style, types, import contracts, SQL
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
@@ -63,7 +63,7 @@ unit: setup-dev ## the tests alone: make unit PYTEST_OPTIONS='-k publish'
 
 lock: setup-dev ## requirements*.in → requirements*.txt with hashes
 	@$(BIN)/python -m pip install --quiet uv
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-tools; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
 			--output-file $$name.txt $$name.in; \
 	done
