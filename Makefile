@@ -63,7 +63,7 @@ unit: setup-dev ## the tests alone: make unit PYTEST_OPTIONS='-k publish'
 
 lock: setup-dev ## requirements*.in → requirements*.txt with hashes
 	@$(BIN)/python -m pip install --quiet uv
-	@for name in requirements requirements-dev requirements-tools; do \
+	@for name in requirements requirements-dev requirements-tools requirements-dialects; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
 			--output-file $$name.txt $$name.in; \
 	done

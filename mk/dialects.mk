@@ -6,8 +6,8 @@ dialects: setup-dev $(VENV)/.dialects ## Kaggle's models for BigQuery and those 
 	@DRAENEI_DIALECTS_DBT=$(VENV)/dialects/bin/dbt $(BIN)/python -m pytest -q -n 0 -m "prove or not prove" tests/unit/test_bigquery.py tests/unit/test_redshift.py
 
 # An environment of their own: the clients of two clouds are nothing that the pipeline runs with.
-$(VENV)/.dialects: $(VENV)/.created
-	@echo "installing dbt-bigquery and dbt-redshift"
+$(VENV)/.dialects: $(VENV)/.created requirements-dialects.txt
+	@echo "installing requirements-dialects.txt (hashes checked)"
 	@$(BIN)/python -m venv $(VENV)/dialects
-	@$(VENV)/dialects/bin/python -m pip install --quiet --disable-pip-version-check 'dbt-core>=1.11.16,<1.12' 'dbt-bigquery==1.11.*' 'dbt-redshift==1.10.*'
+	@$(VENV)/dialects/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dialects.txt
 	@touch $@
