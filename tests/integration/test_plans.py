@@ -28,6 +28,7 @@ from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps.model import selection
 from tests.conftest import Warehouse, _administer
+from tests.integration.embedded_postgres_probes import wait_until
 
 PAGES, PER_PAGE = 3000, 2
 BLOCKS_A_STATEMENT = 150  # for two records seen again; the table of items has a thousand
@@ -48,6 +49,10 @@ READ_WHOLE = {
 }
 
 
+OTHERS_CONNECTED = """
+select count(*) from pg_stat_activity
+where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 # As many runs as a collection of years has: what a plan reads of one of them is not everything.
 SPREAD = """
 insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
@@ -99,7 +104,8 @@ class Grown:
         self.analyzed += self.analyze()
 
     def analyze(self) -> list[str]:
-        """As Model does before and after a build."""
+        """As Model does before and after a build; what was changed is counted when its connection is gone."""
+        wait_until(lambda: self.warehouse.rows(OTHERS_CONNECTED) == [(0,)])
         with postgres.transaction(self.warehouse.settings()) as cursor:
             return table_statistics.analyze_changed(cursor)
 

@@ -160,13 +160,21 @@ def _waits(ident: int) -> bool:
 
 
 def test_a_body_is_never_copied(publishing: Publishing) -> None:
-    size = (1200, 1000)
-    with Image.frombytes("RGB", size, random.Random(1).randbytes(3 * size[0] * size[1])) as noise:
-        body = encoded(noise, "PNG")
     publishing.offer("small", picture())
     publish(publishing.settings(), publishing.freeze("1"), publishing.store, Silent())
-    publishing.offer("large", body)
-    run_key, settings, store = publishing.freeze("2"), publishing.settings(), publishing.store
+    # What else goes on in this process counts too, but not every time.
+    peaks = [peak_of(publishing, number) for number in range(3)]
+    assert min(peaks) < 1_500_000, f"{peaks} bytes of Python's memory for bodies of more than 3,000,000"
+
+
+def peak_of(publishing: Publishing, number: int) -> int:
+    """The most bytes of Python's memory at once while a picture of more than 3 MB is published."""
+    size = (1200, 1000)
+    with Image.frombytes("RGB", size, random.Random(number).randbytes(3 * size[0] * size[1])) as noise:
+        body = encoded(noise, "PNG")
+    assert len(body) > 3_000_000
+    publishing.offer(f"large{number}", body)
+    run_key, settings, store = publishing.freeze(f"large{number}"), publishing.settings(), publishing.store
     tracemalloc.start()
     try:
         publish(settings, run_key, store, Silent())
@@ -174,5 +182,4 @@ def test_a_body_is_never_copied(publishing: Publishing) -> None:
     finally:
         tracemalloc.stop()
     assert set(publishing.outcomes(run_key).values()) == {"stored"}
-    assert len(body) > 3_000_000
-    assert peak < len(body) // 2, f"{peak} bytes of Python's memory for a body of {len(body)}"
+    return peak
