@@ -20,8 +20,6 @@ from luigi_tasks.sources.contract import Personal, Source
 from luigi_tasks.steps import model
 from luigi_tasks.steps.load import Loader
 
-EVIDENCE = ".refused-"
-
 
 @dataclass(frozen=True)
 class Erasure:
@@ -80,7 +78,7 @@ def plan(settings: Settings, store: ObjectStore, source: Personal, record_id: st
 
 def _beside(store: ObjectStore, name: str) -> Iterator[str]:
     """Objects of a source that are no pages: evidence, and what fsck moved aside."""
-    yield from (head.key for head in store.list(f"raw/{name}/") if EVIDENCE in head.key)
+    yield from (head.key for head in store.list(f"raw/{name}/") if envelopes.EVIDENCE in head.key)
     yield from (head.key for head in store.list(ASIDE) if f"/raw/{name}/" in head.key)
 
 
@@ -150,7 +148,7 @@ def _rewrite(
     packed = envelopes.pack(changed, body)
     key = f"{_original(page.object_key).removesuffix('.gz')}.erased-{changed.sha256[:16]}.gz"
     crash_point("erase.put.before")
-    store.put_if_absent(key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={})
+    store.put_if_absent(key, packed, content_type=envelopes.CONTENT_TYPE, sha256=envelopes.digest(packed), metadata={})
     crash_point("erase.put.after")
     loader = Loader(source, page.entity, store)
     with postgres.transaction(settings) as cursor:
