@@ -23,7 +23,7 @@ QUALITY = 80
 
 def path(settings: Settings, run_key: str) -> Path:
     """The sheet of a run, whether or not it is drawn."""
-    return reports.path(settings, run_key).with_name("contact-sheet.webp")
+    return reports.path(settings, run_key).with_name(reports.SHEET)
 
 
 def draw(settings: Settings, run_key: str, store: ObjectStore) -> dict[str, object]:
