@@ -12,61 +12,31 @@ import functools
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from luigi_tasks import secret_sources
+from luigi_tasks.derivative_settings import DerivativeSettings, one_of
 from luigi_tasks.domain.errors import SettingsError
-from luigi_tasks.source_settings import ApiUrl, SourceSettings
-
-OPERATIONS = ("thumbnail", "standard", "greyscale")
-LARGEST_SIDE = 16_000  # WebP's limit is 16,383
+from luigi_tasks.source_settings import SourceSettings
 
 
-class Settings(SourceSettings):
+class Settings(DerivativeSettings, SourceSettings):
     """Every setting, under the name a user types. Sizes are bytes, times are seconds."""
 
     model_config = SettingsConfigDict(
         case_sensitive=False, extra="ignore", frozen=True, env_file=".env", env_ignore_empty=True
     )
 
-    # the source
-    wallhaven_api_url: ApiUrl = Field("https://wallhaven.cc/api/v1", description="the API, or a local twin's address")
-    wallhaven_api_key: SecretStr | None = Field(None, description="sent only as the X-API-Key header")
-    wallhaven_image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("w.wallhaven.cc",), description="host[:port], comma list; pictures come from no other host"
-    )
-    wallhaven_rate_per_minute: int = Field(45, ge=1, description="API calls in any 60 s, over all processes")
-    wallhaven_query: str = Field("draenei", description="the search text when --query is not given")
-    wallhaven_categories: str = Field("111", description="three bits: general, anime, people")
-    wallhaven_purity: str = Field("100", description="three bits: sfw, sketchy, nsfw")
-    wallhaven_sorting: str = Field("date_added", description="date_added relevance random views favorites toplist")
-    wallhaven_order: str = Field("desc", description="desc or asc")
-    wallhaven_top_range: str | None = Field(None, description="1d 3d 1w 1M 3M 6M 1y; with sorting toplist only")
-    wallhaven_atleast: str | None = Field(None, description="smallest resolution, such as 1920x1080")
-    wallhaven_resolutions: str | None = Field(None, description="exact resolutions, comma list")
-    wallhaven_ratios: str | None = Field(None, description="ratios such as 16x9, landscape, portrait; comma list")
-    wallhaven_colors: str | None = Field(None, description="one of the API's 29 colours, hex without #")
-    wallhaven_ai_art_filter: str | None = Field(None, description="1 hides AI art, 0 shows it")
-    wallhaven_max_pages: int = Field(10_000, ge=1, description="a crawl stops with an error past this many pages")
-    wallhaven_search_pages: int = Field(
-        24, ge=0, description="pages read below where a crawl may stop, to find what changed deep down"
-    )
-    wallhaven_sweep_pages: int = Field(
-        3, ge=0, description="pages that every run reads again, in rotation, one of them to join on; 0 = none"
-    )
-    wallhaven_sweep_rest_hours: float = Field(
-        20, ge=0, description="a rotation begins so long after the listing was last read whole"
-    )
+    # the crawl
     chunk_pages: int = Field(
         20, ge=0, description="a longer crawl is loaded, modelled and published in chunks while it goes on; 0 = never"
     )
@@ -102,25 +72,6 @@ class Settings(SourceSettings):
     image_decode_seconds: int = Field(60, ge=1, description="CPU time to decode one picture; thrice that by the clock")
     image_full_decode: bool = Field(True, description="false: structure, size and hash only, no pixel is decoded")
     image_mismatch: str = Field("flag", description="flag or refuse a whole picture that disagrees with its record")
-
-    # what is made of the pictures
-    derivatives: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("thumbnail",), description="of every stored picture: thumbnail standard greyscale, comma list; none = nothing"
-    )
-    kaggle_derivatives: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("thumbnail", "standard", "greyscale"), description="the same for the pictures of a Kaggle dataset"
-    )
-    thumbnail_sizes: Annotated[tuple[int, ...], NoDecode] = Field(
-        (320, 1280), description="longest sides of the thumbnails in pixels, comma list"
-    )
-    thumbnail_quality: int = Field(80, ge=1, le=100, description="of the thumbnails, which are WebP")
-    standard_size: str = Field("512x512", description="frame of the standardised copies in pixels; original keeps it")
-    standard_fit: str = Field("pad", description="inside cover pad stretch: how a picture comes into the frame")
-    standard_mode: str = Field("RGB", description="RGB or L (greyscale)")
-    standard_format: str = Field("jpeg", description="jpeg png webp")
-    standard_quality: int = Field(90, ge=1, le=100, description="means nothing to png")
-    greyscale_format: str = Field("jpeg", description="jpeg png webp; greyscale copies are as large as the picture")
-    greyscale_quality: int = Field(90, ge=1, le=100, description="means nothing to png")
 
     # the stores
     draenei_home: Path = Field(Path("var"), description="everything that the embedded default writes")
@@ -175,53 +126,6 @@ class Settings(SourceSettings):
     dbt_runs_kept: int = Field(20, ge=1, description="runs whose dbt artefacts are kept below DRAENEI_HOME/dbt/runs")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 
-    @field_validator("wallhaven_image_hosts", mode="before")
-    @classmethod
-    def _comma_list(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("derivatives", "kaggle_derivatives", mode="before")
-    @classmethod
-    def _operations(cls, value: Any) -> Any:
-        named = value.split(",") if isinstance(value, str) else value
-        names = tuple(part.strip().lower() for part in named if part.strip())
-        return () if names == ("none",) else tuple(_one_of(name, OPERATIONS) for name in dict.fromkeys(names))
-
-    @field_validator("thumbnail_sizes", mode="before")
-    @classmethod
-    def _sides(cls, value: Any) -> Any:
-        sides = [int(side) for side in value.split(",")] if isinstance(value, str) else value
-        if not all(1 <= side <= LARGEST_SIDE for side in sides):
-            raise ValueError(f"must be sides from 1 to {LARGEST_SIDE}")
-        return tuple(sorted(set(sides)))
-
-    @field_validator("standard_size")
-    @classmethod
-    def _frame(cls, value: str) -> str:
-        sides = value.split("x")
-        if value != "original" and not (
-            len(sides) == 2 and all(side.isdecimal() and 1 <= int(side) <= LARGEST_SIDE for side in sides)
-        ):
-            raise ValueError(f"must be WIDTHxHEIGHT with sides from 1 to {LARGEST_SIDE}, or original")
-        return value
-
-    @field_validator("standard_fit")
-    @classmethod
-    def _fit(cls, value: str) -> str:
-        return _one_of(value, ("inside", "cover", "pad", "stretch"))
-
-    @field_validator("standard_mode")
-    @classmethod
-    def _mode(cls, value: str) -> str:
-        return _one_of(value, ("RGB", "L"))
-
-    @field_validator("standard_format", "greyscale_format")
-    @classmethod
-    def _format(cls, value: str) -> str:
-        return _one_of(value, ("jpeg", "png", "webp"))
-
     @field_validator("bucket_name")
     @classmethod
     def _bucket(cls, value: str | None) -> str | None:
@@ -235,14 +139,6 @@ class Settings(SourceSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("wallhaven_api_key")
-    @classmethod
-    def _header_value(cls, value: SecretStr | None) -> SecretStr | None:
-        key = value.get_secret_value().strip() if value else ""
-        if not all("!" <= character <= "~" for character in key):
-            raise ValueError("must be one word of plain characters")
-        return SecretStr(key) if key else None
-
     @field_validator("reports_url", "gallery_url", "scheduler_page")
     @classmethod
     def _page(cls, value: str | None) -> str | None:
@@ -250,32 +146,25 @@ class Settings(SourceSettings):
             raise ValueError("must start with https://, http:// or file:///")
         return value
 
-    @field_validator("wallhaven_sweep_pages")
-    @classmethod
-    def _sweep(cls, value: int) -> int:
-        if value == 1:
-            raise ValueError("must be 0 or at least 2: of each slice one page only joins it to the one before")
-        return value
-
     @field_validator("image_mismatch")
     @classmethod
     def _mismatch(cls, value: str) -> str:
-        return _one_of(value, ("flag", "refuse"))
+        return one_of(value, ("flag", "refuse"))
 
     @field_validator("notify_when")
     @classmethod
     def _when(cls, value: str) -> str:
-        return _one_of(value, ("changes", "always", "failures"))
+        return one_of(value, ("changes", "always", "failures"))
 
     @field_validator("gallery")
     @classmethod
     def _gallery(cls, value: str) -> str:
-        return _one_of(value, ("none", "folder", "bucket"))
+        return one_of(value, ("none", "folder", "bucket"))
 
     @field_validator("draenei_progress")
     @classmethod
     def _progress(cls, value: str) -> str:
-        return _one_of(value, ("auto", "bar", "plain", "json", "none"))
+        return one_of(value, ("auto", "bar", "plain", "json", "none"))
 
     @property
     def s3_endpoint(self) -> str | None:
@@ -283,32 +172,9 @@ class Settings(SourceSettings):
         return self.s3_endpoint_url or self.aws_endpoint_url_s3
 
     @property
-    def standard_frame(self) -> tuple[int, int] | None:
-        """STANDARD_SIZE as width and height in pixels, None for the picture's own."""
-        if self.standard_size == "original":
-            return None
-        width, height = self.standard_size.split("x")
-        return int(width), int(height)
-
-    @property
     def embedded(self) -> bool:
         """True when no PG* address is set, so that the embedded server is used."""
         return not self.pghost
-
-    def filters(self) -> dict[str, str | None]:
-        """The filters of Wallhaven's search under the API's names; None = not sent."""
-        return {
-            "categories": self.wallhaven_categories,
-            "purity": self.wallhaven_purity,
-            "sorting": self.wallhaven_sorting,
-            "order": self.wallhaven_order,
-            "topRange": self.wallhaven_top_range,
-            "atleast": self.wallhaven_atleast,
-            "resolutions": self.wallhaven_resolutions,
-            "ratios": self.wallhaven_ratios,
-            "colors": self.wallhaven_colors,
-            "ai_art_filter": self.wallhaven_ai_art_filter,
-        }
 
     def digest(self) -> str:
         """SHA-256 over every setting but the secrets: which settings a run had."""
@@ -345,12 +211,6 @@ class LuigiConfigSource(PydanticBaseSettingsSource):
         parser = configparser.ConfigParser(interpolation=None)
         parser.read(["luigi.cfg", os.environ.get("LUIGI_CONFIG_PATH", "")])
         return dict(parser["draenei"]) if parser.has_section("draenei") else {}
-
-
-def _one_of(value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"must be one of {', '.join(allowed)}")
-    return value
 
 
 @functools.cache

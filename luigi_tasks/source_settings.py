@@ -29,6 +29,75 @@ def _checked_address(value: str) -> str:
 ApiUrl = Annotated[str, AfterValidator(_checked_address)]
 
 
+class WallhavenSettings(BaseSettings):
+    """The wallpapers, which all of this is about."""
+
+    wallhaven_api_url: ApiUrl = Field("https://wallhaven.cc/api/v1", description="the API, or a local twin's address")
+    wallhaven_api_key: SecretStr | None = Field(None, description="sent only as the X-API-Key header")
+    wallhaven_image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("w.wallhaven.cc",), description="host[:port], comma list; pictures come from no other host"
+    )
+    wallhaven_rate_per_minute: int = Field(45, ge=1, description="API calls in any 60 s, over all processes")
+    wallhaven_query: str = Field("draenei", description="the search text when --query is not given")
+    wallhaven_categories: str = Field("111", description="three bits: general, anime, people")
+    wallhaven_purity: str = Field("100", description="three bits: sfw, sketchy, nsfw")
+    wallhaven_sorting: str = Field("date_added", description="date_added relevance random views favorites toplist")
+    wallhaven_order: str = Field("desc", description="desc or asc")
+    wallhaven_top_range: str | None = Field(None, description="1d 3d 1w 1M 3M 6M 1y; with sorting toplist only")
+    wallhaven_atleast: str | None = Field(None, description="smallest resolution, such as 1920x1080")
+    wallhaven_resolutions: str | None = Field(None, description="exact resolutions, comma list")
+    wallhaven_ratios: str | None = Field(None, description="ratios such as 16x9, landscape, portrait; comma list")
+    wallhaven_colors: str | None = Field(None, description="one of the API's 29 colours, hex without #")
+    wallhaven_ai_art_filter: str | None = Field(None, description="1 hides AI art, 0 shows it")
+    wallhaven_max_pages: int = Field(10_000, ge=1, description="a crawl stops with an error past this many pages")
+    wallhaven_search_pages: int = Field(
+        24, ge=0, description="pages read below where a crawl may stop, to find what changed deep down"
+    )
+    wallhaven_sweep_pages: int = Field(
+        3, ge=0, description="pages that every run reads again, in rotation, one of them to join on; 0 = none"
+    )
+    wallhaven_sweep_rest_hours: float = Field(
+        20, ge=0, description="a rotation begins so long after the listing was last read whole"
+    )
+
+    @field_validator("wallhaven_image_hosts", mode="before")
+    @classmethod
+    def _comma_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("wallhaven_api_key")
+    @classmethod
+    def _header_value(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value else ""
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("must be one word of plain characters")
+        return SecretStr(key) if key else None
+
+    @field_validator("wallhaven_sweep_pages")
+    @classmethod
+    def _sweep(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0 or at least 2: of each slice one page only joins it to the one before")
+        return value
+
+    def filters(self) -> dict[str, str | None]:
+        """The filters of Wallhaven's search under the API's names; None = not sent."""
+        return {
+            "categories": self.wallhaven_categories,
+            "purity": self.wallhaven_purity,
+            "sorting": self.wallhaven_sorting,
+            "order": self.wallhaven_order,
+            "topRange": self.wallhaven_top_range,
+            "atleast": self.wallhaven_atleast,
+            "resolutions": self.wallhaven_resolutions,
+            "ratios": self.wallhaven_ratios,
+            "colors": self.wallhaven_colors,
+            "ai_art_filter": self.wallhaven_ai_art_filter,
+        }
+
+
 class JsonplaceholderSettings(BaseSettings):
     """A public API of invented posts, users, photos …"""
 
@@ -87,8 +156,8 @@ class SalesSettings(BaseSettings):
     sales_rate_per_minute: int = Field(60, ge=1, description="files asked for in any 60 s, over all processes")
 
 
-class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings, SalesSettings):
-    """The settings of every source but Wallhaven, whose stand in `settings.Settings`; and what is said of them all."""
+class SourceSettings(JsonplaceholderSettings, RandomuserSettings, KaggleSettings, SalesSettings, WallhavenSettings):
+    """The settings of every source, and what is said of them all."""
 
     expected_minutes: Annotated[dict[str, int] | None, NoDecode] = Field(
         None, description="source=minutes, comma list: runs on another schedule than deploy/crontab's; 0 = on none"

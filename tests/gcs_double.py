@@ -10,13 +10,13 @@ import base64
 import contextlib
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from luigi_tasks.gateways.gcs_store import GcsStore
 from luigi_tasks.settings import Settings
+from tests.loopback import running
 from tests.s3_double import BUCKET, ERRORS, PAGE, Handler, Server, Version
 
 OBJECTS = f"/storage/v1/b/{BUCKET}/o"
@@ -164,11 +164,5 @@ def md5(body: bytes) -> str:
 @contextlib.contextmanager
 def gcs_double() -> Iterator[GcsServer]:
     """A server for the time of the block."""
-    with GcsServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(GcsServer()) as server:
+        yield server

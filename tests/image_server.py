@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests.loopback import QuietHandler, running
 
 Answer = Callable[["Request"], None]
 
 
-class Request(BaseHTTPRequestHandler):
+class Request(QuietHandler):
     """One request; answers call these methods."""
 
     protocol_version = "HTTP/1.1"
@@ -34,16 +33,6 @@ class Request(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
-
-    def reset(self) -> None:
-        """Drop the connection with RST instead of FIN."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
-        os.close(self.connection.detach())
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 class ImageServer(ThreadingHTTPServer):
@@ -71,14 +60,8 @@ class ImageServer(ThreadingHTTPServer):
 @contextlib.contextmanager
 def serving(address: str = "127.0.0.1") -> Iterator[ImageServer]:
     """A server for the time of the block."""
-    with ImageServer(address) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(ImageServer(address)) as server:
+        yield server
 
 
 def whole(body: bytes, content_type: str = "image/jpeg", **headers: object) -> Answer:

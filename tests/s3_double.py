@@ -8,19 +8,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import os
-import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from tests.loopback import QuietHandler, running
 
 BUCKET = "pictures"
 PAGE = 1000
@@ -134,7 +132,7 @@ class Server(ThreadingHTTPServer):
         """Clients are killed here on purpose."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -188,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         said = self._put(key, body) if fault.kind != "slow_cut" else (0, "")
         time.sleep(fault.seconds)
         answer = {"after_500": (500, "InternalError"), "slow_reply": said}.get(fault.kind)
-        return self._answer(*answer) if answer else self._cut()
+        return self._answer(*answer) if answer else self.hang_up()
 
     def _put(self, key: str, body: bytes) -> tuple[int, str]:
         state, conditional = self.server.state, self._is_conditional()
@@ -269,12 +267,6 @@ class Handler(BaseHTTPRequestHandler):
         if cut_at is not None:
             self.close_connection = True
 
-    def _cut(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
-        os.close(self.connection.detach())
-
     def _body(self) -> bytes:
         if self.headers.get("Expect", "").lower() == "100-continue" and self.request_version < "HTTP/1.1":
             self.send_response_only(100)
@@ -283,18 +275,9 @@ class Handler(BaseHTTPRequestHandler):
     def _key(self) -> str:
         return unquote(urlsplit(self.path).path).removeprefix(f"/{BUCKET}").removeprefix("/")
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
 
 @contextlib.contextmanager
 def s3_double() -> Iterator[Server]:
     """A server for the time of the block."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Server()) as server:
+        yield server

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from luigi_tasks.domain.errors import StoreError
 
 DAMAGED = "Restore the objects from a backup, or collect anew under another run id."
+CONTENT_TYPE = "application/gzip"  # of the object; the body has its own
+EVIDENCE = ".refused-"  # in the key of an answer that was none: kept beside a page, and itself no page
 SECRET_HEADERS = frozenset({"set-cookie", "x-api-key", "authorization", "cookie"})
 
 

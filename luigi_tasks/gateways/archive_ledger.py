@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways import selects
+
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
@@ -130,11 +132,7 @@ def tombstoned(cursor: Cursor) -> frozenset[str]:
 
 def facts(cursor: Cursor, source: str, prefix: str) -> Iterator[dict[str, Any]]:
     """Everything known of a source's pictures whose ids start so, unreadable ones too."""
-    cursor.execute(FACTS, (source, prefix))
-    assert cursor.description, "a select has columns"
-    names = [column.name for column in cursor.description]
-    while rows := cursor.fetchmany(1000):
-        yield from (dict(zip(names, row, strict=True)) for row in rows)
+    return selects.streamed(cursor, FACTS, (source, prefix))
 
 
 def stored_keys(cursor: Cursor, run_key: str, limit: int) -> list[str]:

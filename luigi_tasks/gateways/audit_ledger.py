@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways import selects
+
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
@@ -12,35 +14,33 @@ MOST_DETAILS = 100_000
 
 def modelled(cursor: Cursor) -> bool:
     """True when dbt has built the audit view at least once."""
-    cursor.execute("select to_regclass('draenei_content.run_audit') is not null")
-    row = cursor.fetchone()
-    return bool(row and row[0])
+    return selects.exists(cursor, "draenei_content.run_audit")
 
 
 def run_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     """The run's row of ops.runs, None for a run that never was."""
-    return _one(cursor, "select * from ops.runs where run_key = %s", run_key)
+    return selects.first(cursor, "select * from ops.runs where run_key = %s", (run_key,))
 
 
 def last_run_key(cursor: Cursor) -> str | None:
     """The run that started last, None before the first."""
-    row = _one(cursor, "select run_key from ops.runs order by started_at desc limit 1")
+    row = selects.first(cursor, "select run_key from ops.runs order by started_at desc limit 1")
     return row["run_key"] if row else None
 
 
 def audit_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     """The run's row of draenei_content.run_audit."""
-    return _one(cursor, "select * from draenei_content.run_audit where run_key = %s", run_key)
+    return selects.first(cursor, "select * from draenei_content.run_audit where run_key = %s", (run_key,))
 
 
 def recent_audit_rows(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
     """The latest runs, newest first."""
-    return _all(cursor, "select * from draenei_content.run_audit order by started_at desc limit %s", limit)
+    return selects.rows(cursor, "select * from draenei_content.run_audit order by started_at desc limit %s", (limit,))
 
 
 def latest_runs(cursor: Cursor) -> dict[str, dict[str, Any]]:
     """{source: its latest run's run_id and state, how many runs it had and how many succeeded}."""
-    rows = _all(
+    rows = selects.rows(
         cursor,
         "select distinct on (source) source, run_id, state, count(*) over source as runs,"
         " count(*) filter (where state in ('succeeded', 'replayed')) over source as succeeded"
@@ -51,9 +51,7 @@ def latest_runs(cursor: Cursor) -> dict[str, dict[str, Any]]:
 
 def has_pictures(cursor: Cursor) -> bool:
     """True when dbt has built the wallpapers at least once."""
-    cursor.execute("select to_regclass('draenei_content.pending_uploads') is not null")
-    row = cursor.fetchone()
-    return bool(row and row[0])
+    return selects.exists(cursor, "draenei_content.pending_uploads")
 
 
 def backlog(cursor: Cursor) -> dict[str, int]:
@@ -63,12 +61,12 @@ def backlog(cursor: Cursor) -> dict[str, int]:
     """
     if not has_pictures(cursor):
         return {"uploads": 0, "bytes": 0, "details": 0}
-    row = _one(
+    row = selects.first(
         cursor,
         "select count(*) as uploads, coalesce(sum(file_size), 0)::bigint as bytes,"
         " (select count(*) from (select from draenei_content.pending_details limit %s) as first) as details"
         " from draenei_content.pending_uploads",
-        MOST_DETAILS,
+        (MOST_DETAILS,),
     )
     assert row is not None
     return row
@@ -78,7 +76,7 @@ def upload_statuses(cursor: Cursor) -> dict[str, int]:
     """How many wallpapers have which upload_status."""
     if not has_pictures(cursor):
         return {}
-    rows = _all(
+    rows = selects.rows(
         cursor, "select upload_status, count(*) as number from draenei_content.wallpapers group by 1 order by 2 desc"
     )
     return {row["upload_status"]: row["number"] for row in rows}
@@ -86,17 +84,5 @@ def upload_statuses(cursor: Cursor) -> dict[str, int]:
 
 def step_results(cursor: Cursor, run_key: str) -> dict[str, dict[str, Any]]:
     """What each complete step of a run reported."""
-    rows = _all(cursor, "select step, result from ops.steps where run_key = %s", run_key)
+    rows = selects.rows(cursor, "select step, result from ops.steps where run_key = %s", (run_key,))
     return {row["step"]: row["result"] for row in rows}
-
-
-def _one(cursor: Cursor, sql: str, *arguments: object) -> dict[str, Any] | None:
-    rows = _all(cursor, sql, *arguments)
-    return rows[0] if rows else None
-
-
-def _all(cursor: Cursor, sql: str, *arguments: object) -> list[dict[str, Any]]:
-    cursor.execute(sql, arguments)
-    assert cursor.description is not None
-    names = [column.name for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

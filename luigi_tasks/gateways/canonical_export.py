@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luigi_tasks.gateways import source_tables
+from luigi_tasks.gateways import selects, source_tables
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -133,8 +133,7 @@ def tables_of(source: str) -> tuple[Table, ...]:
 def rows(connection: Connection, table: Table) -> Iterator[tuple[str, dict[str, object]]]:
     """(key, row) in key order, streamed; nothing for a table that does not exist. The connection is in UTC."""
     with connection.cursor() as cursor:
-        cursor.execute("select to_regclass(%s)", (table.name,))
-        if cursor.fetchone() == (None,):
+        if not selects.exists(cursor, table.name):
             return
     with connection.cursor(name=f"export_{uuid.uuid4().hex}") as cursor:
         cursor.itersize = ROWS_AT_ONCE

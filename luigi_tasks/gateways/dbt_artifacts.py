@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways import whole_file
 from luigi_tasks.gateways.dbt import BuildResult, Resume
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ class Kept:
         for name in ("manifest.json", "run_results.json"):
             shutil.copyfile(target / name, self.folder / name)
         facts = {"invocation_id": result.invocation_id, "exit_code": result.exit_code, "asked": digest(asked)}
-        temporary = self.folder / "build.json.new"
-        temporary.write_text(json.dumps({**facts, "counters": dict(counters)}))
-        temporary.replace(self.folder / "build.json")
+        with whole_file.writing(self.folder / "build.json") as unfinished:
+            unfinished.write_text(json.dumps({**facts, "counters": dict(counters)}))
         os.utime(self.folder.parent)  # the run that was built last
 
     def resume(self, asked: Mapping[str, Any], counters: Mapping[str, int], last_build: str | None) -> Resume | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.envelope import Envelope
+from luigi_tasks.gateways import selects
 from luigi_tasks.gateways.page_ledger import PageRow
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ def forget_page(cursor: Cursor, source: str, page: PageRow, table: str, models: 
     The other people of the page come back with its next load, so that every table is as a replay would make it.
     """
     for model, key in models.items():
-        cursor.execute("select to_regclass(%s) is not null", (model,))
-        (there,) = cursor.fetchone() or (False,)
-        if there:
+        if selects.exists(cursor, model):
             cursor.execute(
                 f"delete from {model} where {key} in (select record_id from {table} where body_sha256 = %s)",
                 (page.body_sha256,),
@@ -104,8 +103,7 @@ def forget_person(
 ) -> None:
     """Take out one person's rows alone: for pages whose bodies are lost, which no load can bring again."""
     for model, key in models.items():
-        cursor.execute("select to_regclass(%s) is not null", (model,))
-        if cursor.fetchone() == (True,):
+        if selects.exists(cursor, model):
             cursor.execute(f"delete from {model} where {key} = %s", (record_id,))
     for table in tables:
         cursor.execute(f"delete from {table} where record_id = %s", (record_id,))

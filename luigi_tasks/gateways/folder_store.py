@@ -22,12 +22,12 @@ from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.objects import (
+    PROBE_PREFIX,
     ChecksumRefused,
     ObjectHead,
     ObjectMissing,
     Put,
     checked_key,
-    checked_probe_key,
 )
 
 
@@ -70,13 +70,6 @@ class FolderStore:
     def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         raise StoreError("a folder replaces nothing", where=self.uri(key), mend="Report it: it creates by itself.")
 
-    def delete_probe(self, key: str) -> None:
-        self.remove(checked_probe_key(key))
-        sidecars = self._meta / key
-        for folder in (sidecars, sidecars.parent, (self.root / key).parent, self._meta / "probe", self.root / "probe"):
-            with contextlib.suppress(OSError):  # not empty yet, or another probe is in it
-                folder.rmdir()
-
     def get(self, key: str) -> bytes:
         with self._telling(key):
             try:
@@ -105,14 +98,15 @@ class FolderStore:
     def remove(self, key: str) -> None:
         target = self.root / checked_key(key)
         with self._telling(key):
-            if not target.exists():
-                return
-            crash_point("folder.remove.before")
-            target.unlink()
-            crash_point("folder.remove.after")
-            _sync_directory(target.parent)
-            for sidecar in (self._meta / key).glob("*.json"):
-                sidecar.unlink(missing_ok=True)
+            if target.exists():
+                crash_point("folder.remove.before")
+                target.unlink()
+                crash_point("folder.remove.after")
+                _sync_directory(target.parent)
+                for sidecar in (self._meta / key).glob("*.json"):
+                    sidecar.unlink(missing_ok=True)
+        if key.startswith(PROBE_PREFIX):
+            self._remove_folders_of_probe(key)
 
     def remove_versions(self, key: str) -> bool:
         """A folder keeps none."""
@@ -134,6 +128,12 @@ class FolderStore:
                 os.fsync(descriptor)
             for leftover in self._temporary.iterdir():
                 _remove_if_dead(leftover)
+
+    def _remove_folders_of_probe(self, key: str) -> None:
+        sidecars = self._meta / key
+        for folder in (sidecars, sidecars.parent, (self.root / key).parent, self._meta / "probe", self.root / "probe"):
+            with contextlib.suppress(OSError):  # not empty yet, or another probe is in it
+                folder.rmdir()
 
     def _create(self, target: Path, body: Body) -> bool:
         """True when target is now body; False when another was faster."""

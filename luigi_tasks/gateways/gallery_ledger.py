@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import WarehouseError
-from luigi_tasks.gateways import gallery_kaggle
+from luigi_tasks.gateways import gallery_kaggle, selects
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -156,7 +156,7 @@ def state(cursor: Cursor) -> str:
 
     One scan of each, no row leaves the server.
     """
-    parts = [f"({sql})" for table, sql in STATE.items() if _exists(cursor, table)]
+    parts = [f"({sql})" for table, sql in STATE.items() if selects.exists(cursor, table)]
     cursor.execute(f"select md5(concat_ws('|', {', '.join(parts)}))")
     row = cursor.fetchone()
     assert row, "a select without from gives one row"
@@ -167,36 +167,36 @@ def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]
     """Every stored picture by its source and id. small, large: recipes of the thumbnails, see steps/recipes.py."""
     thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
     recipes = {"small": small, "large": large}
-    if _exists(cursor, gallery_kaggle.IMAGES):
+    if selects.exists(cursor, gallery_kaggle.IMAGES):
         sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
-        yield from map(gallery_kaggle.as_shown, _rows(cursor, sql, recipes))
-    if not _exists(cursor, WALLPAPERS):
+        yield from map(gallery_kaggle.as_shown, selects.rows(cursor, sql, recipes))
+    if not selects.exists(cursor, WALLPAPERS):
         return
-    both_there = _exists(cursor, PAIRS) and _exists(cursor, CLUSTERS)
+    both_there = selects.exists(cursor, PAIRS) and selects.exists(cursor, CLUSTERS)
     sql = PICTURES.format(
         shown=SHOWN,
         pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
         clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
         **thumbnails,
     )
-    yield from _rows(cursor, sql, recipes)
+    yield from selects.rows(cursor, sql, recipes)
 
 
 def queries(cursor: Cursor) -> list[dict[str, Any]]:
     """Every query that found something: key, text, pictures; a dataset is one."""
-    datasets = QUERIES_OF_KAGGLE if _exists(cursor, gallery_kaggle.IMAGES) else None
-    wallpapers = QUERIES if _exists(cursor, WALLPAPERS) else None
-    return [row for sql in (datasets, wallpapers) if sql for row in _rows(cursor, sql)]
+    datasets = QUERIES_OF_KAGGLE if selects.exists(cursor, gallery_kaggle.IMAGES) else None
+    wallpapers = QUERIES if selects.exists(cursor, WALLPAPERS) else None
+    return [row for sql in (datasets, wallpapers) if sql for row in selects.rows(cursor, sql)]
 
 
 def review(cursor: Cursor) -> list[dict[str, Any]]:
     """The near duplicates that a person can judge, the nearest first; [] before dbt has made any."""
-    return list(_rows(cursor, REVIEW.format(shown=SHOWN, pairs=PAIRS))) if _exists(cursor, PAIRS) else []
+    return selects.rows(cursor, REVIEW.format(shown=SHOWN, pairs=PAIRS)) if selects.exists(cursor, PAIRS) else []
 
 
 def verdicts(cursor: Cursor) -> list[dict[str, Any]]:
     """What people have decided before: sha256_a, sha256_b, verdict, decided_at."""
-    return list(_rows(cursor, DECIDED.format(verdicts=VERDICTS))) if _exists(cursor, VERDICTS) else []
+    return selects.rows(cursor, DECIDED.format(verdicts=VERDICTS)) if selects.exists(cursor, VERDICTS) else []
 
 
 def require_models(cursor: Cursor) -> None:
@@ -207,17 +207,4 @@ def require_models(cursor: Cursor) -> None:
 
 def has_models(cursor: Cursor) -> bool:
     """Whether dbt has built pictures that can be shown."""
-    return _exists(cursor, WALLPAPERS) or _exists(cursor, gallery_kaggle.IMAGES)
-
-
-def _exists(cursor: Cursor, table: str) -> bool:
-    cursor.execute("select to_regclass(%s) is not null", (table,))
-    row = cursor.fetchone()
-    return bool(row and row[0])
-
-
-def _rows(cursor: Cursor, sql: str, arguments: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
-    cursor.execute(sql, arguments)
-    assert cursor.description is not None
-    names = [column.name for column in cursor.description]
-    return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+    return selects.exists(cursor, WALLPAPERS) or selects.exists(cursor, gallery_kaggle.IMAGES)

@@ -26,7 +26,6 @@ from luigi_tasks.gateways.objects import (
     ObjectMissing,
     Put,
     checked_key,
-    checked_probe_key,
     put_in_bucket,
 )
 from luigi_tasks.settings import Settings
@@ -62,9 +61,6 @@ class GcsStore:
 
     def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         self._upload(key, body, content_type, sha256, metadata, {})
-
-    def delete_probe(self, key: str) -> None:
-        self.remove(checked_probe_key(key))
 
     def get(self, key: str) -> bytes:
         answer = self._api.call(f"get {key}", "GET", self._path(key), {"alt": "media"})

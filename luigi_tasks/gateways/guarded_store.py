@@ -55,7 +55,7 @@ class GuardedStore:
 
     def __init__(self, settings: Settings, store: ObjectStore, manners: Manners) -> None:
         self._settings, self._store, self._manners = settings, store, manners
-        self.create, self.replace, self.delete_probe = store.create, store.replace, store.delete_probe
+        self.create, self.replace = store.create, store.replace
         self.remove, self.remove_versions, self.leftovers = store.remove, store.remove_versions, store.leftovers
 
     def put_if_absent(

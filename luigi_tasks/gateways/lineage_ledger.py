@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways import selects
+
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
@@ -38,49 +40,40 @@ QUARANTINED = "select quarantine_id from ops.quarantine where record_id = %s and
 
 def picture(cursor: Cursor, wallhaven_id: str) -> dict[str, Any] | None:
     """The wallpaper and its object (s3_key, bytes, sha256: None until it is stored); None for one that is not there."""
-    return next(iter(_rows(cursor, PICTURE, wallhaven_id)), None)
+    return selects.first(cursor, PICTURE, (wallhaven_id,))
 
 
 def attempts(cursor: Cursor, wallhaven_id: str) -> list[dict[str, Any]]:
     """Every attempt at the picture."""
-    return _rows(cursor, ATTEMPTS, wallhaven_id)
+    return selects.rows(cursor, ATTEMPTS, (wallhaven_id,))
 
 
 def version(cursor: Cursor, wallhaven_id: str) -> dict[str, Any] | None:
     """The version of its record that holds, and the sighting that brought it."""
-    return next(iter(_rows(cursor, VERSION, wallhaven_id)), None)
+    return selects.first(cursor, VERSION, (wallhaven_id,))
 
 
 def pages(cursor: Cursor, run_key: str, page_name: str) -> list[dict[str, Any]]:
     """The pages of that name in a run; two entities might share a name."""
-    return _rows(cursor, PAGES, run_key, page_name)
+    return selects.rows(cursor, PAGES, (run_key, page_name))
 
 
 def stands_at(cursor: Cursor, table: str, body_sha256: str, position: int, record_id: str) -> bool:
     """True when this record stands at this position of this body. table: a raw table of the catalogue."""
-    found = _rows(
+    found = selects.rows(
         cursor,
         f"select 1 as one from {table} where body_sha256 = %s and position = %s and record_id = %s",  # noqa: S608
-        body_sha256,
-        position,
-        record_id,
+        (body_sha256, position, record_id),
     )
     return bool(found)
 
 
 def run(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     """The run, with what it was made with."""
-    return next(iter(_rows(cursor, RUN, run_key)), None)
+    return selects.first(cursor, RUN, (run_key,))
 
 
 def quarantined(cursor: Cursor, record_id: str) -> int | None:
     """The number of an open quarantined record of this id."""
-    found = _rows(cursor, QUARANTINED, record_id)
-    return int(found[0]["quarantine_id"]) if found else None
-
-
-def _rows(cursor: Cursor, sql: str, *arguments: object) -> list[dict[str, Any]]:
-    cursor.execute(sql, arguments)
-    assert cursor.description is not None
-    names = [column.name for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    found = selects.first(cursor, QUARANTINED, (record_id,))
+    return int(found["quarantine_id"]) if found else None

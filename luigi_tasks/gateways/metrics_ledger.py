@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-# A series is its metric's name and its labels: ('draenei_pages_total', {'source': 'wallhaven', 'status': '200'}).
-Series = tuple[str, Mapping[str, str]]
 FILLED_MINUTES = 720  # how far back deploy/crontab fills what a source with a run a minute has missed
 SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14400, float("inf"))
 

@@ -74,9 +74,6 @@ class ObjectStore(Protocol):
     def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         """One put without conditions: only for a caller who knows that nothing is there. Raises ChecksumRefused."""
 
-    def delete_probe(self, key: str) -> None:
-        """Remove an object under probe/, the only ones that may be removed; nothing there is no error."""
-
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectMissing."""
 
@@ -87,7 +84,7 @@ class ObjectStore(Protocol):
         """Every object whose key starts with prefix, in key order."""
 
     def remove(self, key: str) -> None:
-        """Take the object away; nothing happens when there is none. For takedown and move_aside: no run removes."""
+        """Take the object away; nothing happens when there is none. A run does it to probes and the gallery only."""
 
     def remove_versions(self, key: str) -> bool:
         """Take away every version that the store kept of a key, the newest last; False when it may have kept one that
@@ -150,11 +147,11 @@ def checked_key(key: str) -> str:
     return key
 
 
-def checked_probe_key(key: str) -> str:
-    """The key itself, when it is a probe's. Raises StoreError."""
+def remove_probe(store: ObjectStore, key: str) -> None:
+    """Remove an object under probe/, for the probe, which removes nothing else. Raises StoreError."""
     if not key.startswith(PROBE_PREFIX):
-        raise StoreError(f"{key[:80]!r} is no probe object", mend="Report it: nothing else is ever deleted.")
-    return checked_key(key)
+        raise StoreError(f"{key[:80]!r} is no probe object", mend="Report it: the probe deletes nothing else.")
+    store.remove(key)
 
 
 def move_aside(store: ObjectStore, key: str, to: str) -> None:

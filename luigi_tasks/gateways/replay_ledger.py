@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.run import Run
+from luigi_tasks.gateways import run_ledger
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.gateways.run_ledger import Circumstances
 
@@ -28,24 +28,11 @@ class ReplayedRun:
 
 def enter_run(cursor: Cursor, replayed: ReplayedRun) -> None:
     """Enter a run as replayed; entering it twice keeps the first."""
-    run, made_with = replayed.run, replayed.made_with
+    known = run_ledger.values(replayed.run, replayed.made_with)
     cursor.execute(
-        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
-        " settings_sha256, source_address, started_at, finished_at)"
-        " values (%s, %s, %s, %s, %s, %s, 'replayed', %s, %s, %s, %s, %s) on conflict do nothing",
-        (
-            run.key,
-            run.query.source,
-            run.query.key,
-            run.query.text,
-            json.dumps(dict(run.query.parameters)),
-            run.run_id,
-            made_with.code_version,
-            made_with.settings_sha256,
-            made_with.source_address,
-            replayed.first_at,
-            replayed.last_at,
-        ),
+        f"insert into ops.runs ({run_ledger.COLUMNS}, state, started_at, finished_at)"  # noqa: S608 - constants
+        f" values ({run_ledger.VALUES}, 'replayed', %s, %s) on conflict do nothing",
+        (*known, replayed.first_at, replayed.last_at),
     )
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways import selects
+
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
@@ -150,9 +152,9 @@ select series, value from ops.metric_totals where series ~ '^."draenei_(records|
 def of_run(cursor: Cursor, run_key: str) -> dict[str, Any]:
     """Everything that a report shows beside the summary's facts: lists under PARTS' names, one row under SINGLES'."""
     given = {"run": run_key, "examples": EXAMPLES}
-    found: dict[str, Any] = {name: rows(cursor, sql, given) for name, sql in PARTS.items()}
+    found: dict[str, Any] = {name: selects.rows(cursor, sql, given) for name, sql in PARTS.items()}
     for name, sql in SINGLES.items():
-        found[name] = (rows(cursor, sql, given) or [{}])[0]
+        found[name] = (selects.rows(cursor, sql, given) or [{}])[0]
     return found
 
 
@@ -169,43 +171,29 @@ def keep(cursor: Cursor, run_key: str, figures: Mapping[str, object]) -> None:
 
 def kept(cursor: Cursor, run_key: str) -> dict[str, Any]:
     """What was kept of a run when its report was written before; empty when it never was."""
-    found = rows(cursor, "select figures from ops.run_reports where run_key = %(run)s", {"run": run_key})
+    found = selects.rows(cursor, "select figures from ops.run_reports where run_key = %(run)s", {"run": run_key})
     return dict(found[0]["figures"]) if found else {}
 
 
 def last_runs(cursor: Cursor, sources: Sequence[str], limit: int) -> list[dict[str, Any]]:
     """The latest runs of each source, newest first, each with the figures that were kept, None when none were."""
-    return rows(cursor, LAST, {"sources": list(sources), "limit": limit})
+    return selects.rows(cursor, LAST, {"sources": list(sources), "limit": limit})
 
 
 def untold(cursor: Cursor, sources: Sequence[str], limit: int, most: int) -> list[str]:
     """Of the latest runs the keys of those that ended since their report was written, or without one."""
     given = {"sources": list(sources), "limit": limit, "most": most}
-    return [row["run_key"] for row in rows(cursor, UNTOLD, given)]
+    return [row["run_key"] for row in selects.rows(cursor, UNTOLD, given)]
 
 
 def totals(cursor: Cursor) -> dict[str, dict[str, float]]:
     """By source, over all runs: records (loaded), pictures (stored), bytes (of these)."""
     found: dict[str, dict[str, float]] = {}
     names = {("draenei_records_total", "loaded"): "records", ("draenei_uploads_total", "stored"): "pictures"}
-    for row in rows(cursor, TOTALS, {}):
+    for row in selects.rows(cursor, TOTALS, {}):
         name, labels = json.loads(row["series"])
         kind = "bytes" if "bytes" in name else names.get((name, labels.get("result") or labels.get("outcome")))
         if kind:
             sums = found.setdefault(labels["source"], {})
             sums[kind] = sums.get(kind, 0) + row["value"]
     return found
-
-
-def exists(cursor: Cursor, relations: Sequence[str]) -> set[str]:
-    """Of these relations those that are there."""
-    cursor.execute("select n from unnest(%s::text[]) as n where to_regclass(n) is not null", (list(relations),))
-    return {row[0] for row in cursor.fetchall()}
-
-
-def rows(cursor: Cursor, sql: str, given: Mapping[str, object]) -> list[dict[str, Any]]:
-    """What a query gives, as dictionaries."""
-    cursor.execute(sql, given)
-    assert cursor.description is not None
-    names = [column.name for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

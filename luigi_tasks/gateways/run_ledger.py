@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 
+# What is known of a run when it begins; values() gives it in this order.
+COLUMNS = "run_key, source, query_key, query, parameters, run_id, code_version, settings_sha256, source_address"
+VALUES = ", ".join(["%s"] * 9)
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What a run was made with: version of the code, digest of the settings (secrets apart), the source's address."""
@@ -21,6 +26,14 @@ class Circumstances:
     code_version: str
     settings_sha256: str
     source_address: str
+
+
+def values(run: Run, made_with: Circumstances) -> tuple[str, ...]:
+    """The values of COLUMNS."""
+    query = run.query
+    asked = (query.source, query.key, query.text, json.dumps(dict(query.parameters)))
+    made = (made_with.code_version, made_with.settings_sha256, made_with.source_address)
+    return (run.key, *asked, run.run_id, *made)
 
 
 def open_run(cursor: Cursor, run: Run, made_with: Circumstances, alive: Sequence[str] = ()) -> None:
@@ -39,22 +52,11 @@ def open_run(cursor: Cursor, run: Run, made_with: Circumstances, alive: Sequence
         (run.query.source, [run.key, *alive]),
     )
     cursor.execute(
-        "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
-        " settings_sha256, source_address) values (%s, %s, %s, %s, %s, %s, 'running', %s, %s, %s)"
+        f"insert into ops.runs ({COLUMNS}, state) values ({VALUES}, 'running')"  # noqa: S608 - constants
         " on conflict (run_key) do update set state = 'running', error = null, finished_at = null,"
         " code_version = excluded.code_version, settings_sha256 = excluded.settings_sha256,"
         " source_address = excluded.source_address",
-        (
-            run.key,
-            run.query.source,
-            run.query.key,
-            run.query.text,
-            json.dumps(dict(run.query.parameters)),
-            run.run_id,
-            made_with.code_version,
-            made_with.settings_sha256,
-            made_with.source_address,
-        ),
+        values(run, made_with),
     )
 
 

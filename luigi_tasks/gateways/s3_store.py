@@ -31,7 +31,6 @@ from luigi_tasks.gateways.objects import (
     Put,
     StoreUnavailable,
     checked_key,
-    checked_probe_key,
     put_in_bucket,
 )
 from luigi_tasks.gateways.s3_put import Elsewhere, Puts
@@ -98,9 +97,6 @@ class S3Store:
     def replace(self, key: str, body: Body, *, content_type: str, sha256: str, metadata: Mapping[str, str]) -> None:
         with self._telling(f"put {key}"):
             self._put(key, body, content_type, sha256, metadata, create_only=False)
-
-    def delete_probe(self, key: str) -> None:
-        self.remove(checked_probe_key(key))
 
     def get(self, key: str) -> bytes:
         with self._telling(f"get {key}"):

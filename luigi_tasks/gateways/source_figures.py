@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luigi_tasks.gateways import report_ledger
+from luigi_tasks.gateways import selects
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -84,10 +84,10 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
 def of_source(cursor: Cursor, source: str, run_key: str) -> list[Figure]:
     """The source's figures with what was found; one whose tables are missing, or that finds nothing, is left out."""
     figures = FIGURES.get(source, ())
-    there = report_ledger.exists(cursor, [name for figure in figures for name in figure.reads])
+    there = selects.existing(cursor, [name for figure in figures for name in figure.reads])
     shown = []
     for figure in figures:
-        if there.issuperset(figure.reads) and (rows := report_ledger.rows(cursor, figure.sql, {"run": run_key})):
+        if there.issuperset(figure.reads) and (rows := selects.rows(cursor, figure.sql, {"run": run_key})):
             facts = (figure.title, figure.reads, figure.sql, figure.kind, figure.money)
             shown.append(Figure(*facts, found=tuple(rows)))
     return shown

@@ -22,6 +22,7 @@ from luigi_tasks.gateways.objects import (
     ObjectMissing,
     ObjectStore,
     StoreUnavailable,
+    remove_probe,
 )
 
 RACERS = 16
@@ -139,7 +140,7 @@ def _expect(store: ObjectStore, key: str, bodies: set[bytes]) -> None:
 def _clear(store: ObjectStore, prefix: str) -> bool:
     try:
         with ThreadPoolExecutor(len(NAMES)) as pool:
-            list(pool.map(store.delete_probe, [f"{prefix}/{name}" for name in NAMES]))
+            list(pool.map(lambda name: remove_probe(store, f"{prefix}/{name}"), NAMES))
     except StoreUnavailable:
         raise
     except StoreError:

@@ -6,15 +6,9 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError
-
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-REASON = """
-select reason from ops.tombstones where lifted_at is null and (wallhaven_id = %s or sha256 = %s)
-order by tombstone_id limit 1
-"""
 # Whoever has the same bytes goes with it: the same picture under two ids is one picture.
 CONCERNED = """
 with named as (
@@ -158,10 +152,3 @@ def tombstones(cursor: Cursor) -> list[Tombstone]:
         " order by tombstone_id"
     )
     return [Tombstone(*row) for row in cursor.fetchall()]
-
-
-def refuse_taken_down(cursor: Cursor, item: ManifestItem, sha256: str | None = None) -> None:
-    """Raise PictureError `refused` when the wallpaper, or these bytes of it, were taken down."""
-    cursor.execute(REASON, (item.wallhaven_id, sha256))
-    if row := cursor.fetchone():
-        raise PictureError(Outcome.REFUSED, f"taken down: {row[0]}")

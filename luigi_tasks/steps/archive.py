@@ -228,7 +228,9 @@ def _keep(
     key = f"{run.raw_prefix}/{entity}/{entity}.gz"
     if store.head(key) is None:
         packed = envelopes.pack(envelope, body)
-        store.put_if_absent(key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={})
+        store.put_if_absent(
+            key, packed, content_type=envelopes.CONTENT_TYPE, sha256=envelopes.digest(packed), metadata={}
+        )
     else:  # of a run that was killed here
         envelope, _ = envelopes.unpack(store.get(key))
     with postgres.transaction(settings) as cursor:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.faults import crash_point
-from luigi_tasks.gateways import archive_ledger, postgres, upload_ledger
+from luigi_tasks.gateways import archive_ledger, postgres, upload_ledger, whole_file
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import reports
@@ -23,7 +23,7 @@ QUALITY = 80
 
 def path(settings: Settings, run_key: str) -> Path:
     """The sheet of a run, whether or not it is drawn."""
-    return reports.path(settings, run_key).with_name("contact-sheet.webp")
+    return reports.path(settings, run_key).with_name(reports.SHEET)
 
 
 def draw(settings: Settings, run_key: str, store: ObjectStore) -> dict[str, object]:
@@ -84,12 +84,9 @@ def _small(body: bytes, cell: tuple[int, int]) -> Image.Image:
 
 
 def _save(sheet: Image.Image, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    # One name, so that what a killed run left is written over; the pipeline's lock keeps a second writer away.
-    unfinished = destination.with_name(f".{destination.name}.new")
-    crash_point("report.draw.before")
-    sheet.save(unfinished, "WEBP", quality=QUALITY, method=4)
-    crash_point("report.draw.after")
-    crash_point("report.rename.before")
-    unfinished.replace(destination)
+    with whole_file.writing(destination) as unfinished:  # the pipeline's lock keeps a second writer away
+        crash_point("report.draw.before")
+        sheet.save(unfinished, "WEBP", quality=QUALITY, method=4)
+        crash_point("report.draw.after")
+        crash_point("report.rename.before")
     crash_point("report.rename.after")

@@ -152,7 +152,7 @@ class Fetcher:
             self._compare(request, response)
         except (Retry, SourceError):
             crash_point("fetch.evidence.before")
-            self._put(self._key(request, f".refused-{envelope.fetched_at:%H%M%S%f}"), packed)
+            self._put(self._key(request, f"{envelopes.EVIDENCE}{envelope.fetched_at:%H%M%S%f}"), packed)
             crash_point("fetch.evidence.after")
             raise
         crash_point("fetch.put.before")
@@ -173,7 +173,7 @@ class Fetcher:
 
     def _put(self, key: str, packed: bytes) -> Put:
         return self.store.put_if_absent(
-            key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={}
+            key, packed, content_type=envelopes.CONTENT_TYPE, sha256=envelopes.digest(packed), metadata={}
         )
 
     def _envelope(self, request: Request, response: Response, body: bytes, redacted: tuple[str, ...]) -> Envelope:

@@ -34,7 +34,7 @@ def fsck(settings: Settings, store: ObjectStore, part: Part, *, deep: bool, prog
         claims = fsck_ledger.claims(cursor)
         pictures = PictureCheck(store, part, heads, claims, checked)
         raw = RawCheck(store, part, heads, claims, checked)
-        derivatives = DerivativeCheck(store, part, heads, checked)
+        derivatives = DerivativeCheck(store, part, heads, claims, checked)
         files = FileCheck(store, part, heads, claims, checked)
         clean = CleanCheck(store, part, heads, claims, checked)
         for stored in fsck_ledger.stored_rows(cursor):

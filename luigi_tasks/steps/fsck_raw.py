@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from luigi_tasks.domain.damage import RAW, RAW_KEY, Checked, Damage, Finding, Part, RawPage
-from luigi_tasks.domain.envelope import unpack
+from luigi_tasks.domain.envelope import EVIDENCE, unpack
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.gateways.fsck_ledger import Claims
 from luigi_tasks.gateways.objects import ObjectHead, ObjectStore
-
-EVIDENCE = ".refused-"  # answers that were none are kept beside the pages, and no row speaks of them
 
 
 class RawCheck:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import SettingsError
-from luigi_tasks.gateways import gallery_ledger, postgres
+from luigi_tasks.gateways import gallery_ledger, postgres, whole_file
 from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import gallery_bucket, gallery_shell
@@ -111,9 +111,9 @@ def lay_out(content: Content, out: Path, base: str) -> None:
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, body in gallery_shell.shell().items():
-        _replace(out / name, body)
+        _write(out / name, body)
     index = _parts(data, content) | {"state": content.state, "base": base}
-    _replace(data / "index.js", _script("index", index))
+    _write(data / "index.js", _script("index", index))
     kept = {*index["lists"], *index["details"], index["duplicates"]}
     for path in data.iterdir():
         if PART_NAME.fullmatch(path.name) and path.name not in kept:
@@ -163,7 +163,7 @@ def _part(data: Path, kind: str, number: int, content: object) -> str:
     text = _script(kind, number, content)
     name = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.js"
     if not (data / name).exists():
-        _replace(data / name, text)
+        _write(data / name, text)
     return name
 
 
@@ -185,9 +185,8 @@ def _copy_thumbnails(store: ObjectStore, pictures: Iterable[Mapping[str, Any]], 
     wanted = {key for key in wanted if key.startswith("derivatives/")}
     for key in sorted(wanted):
         if not (folder / key).exists():
-            (folder / key).parent.mkdir(parents=True, exist_ok=True)
             try:
-                _replace(folder / key, store.get(key))
+                _write(folder / key, store.get(key))
             except ObjectMissing:
                 continue  # fsck tells of it; the page shows its colour
     for path in folder.rglob("*.webp"):
@@ -195,11 +194,9 @@ def _copy_thumbnails(store: ObjectStore, pictures: Iterable[Mapping[str, Any]], 
             path.unlink()
 
 
-def _replace(path: Path, content: str | bytes) -> None:
-    """Write whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-    unfinished.replace(path)
+def _write(path: Path, content: str | bytes) -> None:
+    with whole_file.writing(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _power_of_two(number: float) -> int:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways import dbt_profile, postgres
+from luigi_tasks.gateways import dbt_profile, postgres, whole_file
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import reports
@@ -18,7 +18,6 @@ def write(settings: Settings) -> Path:
     dbt_profile.write_profile(folder, None)
     made = Dbt(postgres.address(settings), folder).document(Silent())
     destination = reports.folder(settings) / "dbt.html"
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(made, destination.with_name(".dbt.html.new"))
-    destination.with_name(".dbt.html.new").replace(destination)
+    with whole_file.writing(destination) as unfinished:
+        shutil.copyfile(made, unfinished)
     return destination

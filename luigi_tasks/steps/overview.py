@@ -126,7 +126,7 @@ def _sweep(settings: Settings) -> None:
 
 
 def _remove(page: Path) -> None:
-    (page.with_name("contact-sheet.webp")).unlink(missing_ok=True)
+    page.with_name(reports.SHEET).unlink(missing_ok=True)
     page.unlink(missing_ok=True)
     if not any(page.parent.iterdir()):
         page.parent.rmdir()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import human_bytes, human_seconds
+from luigi_tasks.gateways import whole_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -19,11 +20,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 def write(template: str, path: Path, facts: dict[str, Any]) -> Path:
     """Write a page all at once. Raises PipelineError when the file cannot be written."""
     text = _environment().get_template(template).render(facts)
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", errors="replace")
-        unfinished.replace(path)
+        with whole_file.writing(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8", errors="replace")
     except OSError as problem:
         raise PipelineError(
             f"a report was not written: {problem.strerror}", where=str(path), mend="Free or allow that folder."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -19,8 +19,6 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Personal, Source
 from luigi_tasks.steps import model
 from luigi_tasks.steps.load import Loader
-
-EVIDENCE = ".refused-"
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,10 @@ def personal(name: str) -> Personal:
 
 def plan(settings: Settings, store: ObjectStore, source: Personal, record_id: str) -> Erasure:
     """Where a person stands."""
+    return _plan(settings, store, source, record_id, _raw_keys(store, source))
+
+
+def _plan(settings: Settings, store: ObjectStore, source: Personal, record_id: str, raw_keys: Sequence[str]) -> Erasure:
     tables = [entity.table for entity in source.ENTITIES.values()]
     with postgres.transaction(settings) as cursor:
         candidates = erasure_ledger.pages_of(cursor, source.NAME, tables, record_id)
@@ -74,13 +76,17 @@ def plan(settings: Settings, store: ObjectStore, source: Personal, record_id: st
     readable = [(page, run_key) for page, run_key, is_lost in candidates if not is_lost]
     pages = [found for found in readable if _names(envelopes.unpack(store.get(found[0].object_key))[1], record_id)]
     lost = [page.object_key for page, _, is_lost in candidates if is_lost and page.body_sha256 in loaded]
-    named = [key for key in _beside(store, source.NAME) if _may_name(store, key, record_id)]
+    named = [key for key in _beside(store, source.NAME, raw_keys) if _may_name(store, key, record_id)]
     return Erasure(tuple(pages), tuple(named), tuple(lost))
 
 
-def _beside(store: ObjectStore, name: str) -> Iterator[str]:
+def _raw_keys(store: ObjectStore, source: Personal) -> list[str]:
+    return [head.key for head in store.list(f"raw/{source.NAME}/")]
+
+
+def _beside(store: ObjectStore, name: str, raw_keys: Sequence[str]) -> Iterator[str]:
     """Objects of a source that are no pages: evidence, and what fsck moved aside."""
-    yield from (head.key for head in store.list(f"raw/{name}/") if EVIDENCE in head.key)
+    yield from (key for key in raw_keys if envelopes.EVIDENCE in key)
     yield from (head.key for head in store.list(ASIDE) if f"/raw/{name}/" in head.key)
 
 
@@ -113,14 +119,15 @@ def erase(
             crash_point("erase.enter.before")
             before = erasure_ledger.enter(cursor, name, record_id, reason)
         crash_point("erase.enter.after")
-        planned = replace(plan(settings, store, source, record_id), before=before)
+        raw_keys = _raw_keys(store, source)  # nobody else adds to them: the lock is ours
+        planned = replace(_plan(settings, store, source, record_id, raw_keys), before=before)
         for page, run_key in planned.pages:
             _rewrite(settings, store, source, page, run_key, record_id)
         if planned.lost:
             tables = [entity.table for entity in source.ENTITIES.values()]
             with postgres.transaction(settings) as cursor:
                 erasure_ledger.forget_person(cursor, name, tables, source.PERSONAL_TABLES, record_id)
-        for key in (*planned.evidence, *_superseded(settings, store, source)):
+        for key in (*planned.evidence, *_superseded(settings, source, raw_keys)):
             crash_point("erase.remove.before")
             if not obliterate(store, key):
                 planned = replace(planned, kept=(*planned.kept, key))
@@ -150,7 +157,7 @@ def _rewrite(
     packed = envelopes.pack(changed, body)
     key = f"{_original(page.object_key).removesuffix('.gz')}.erased-{changed.sha256[:16]}.gz"
     crash_point("erase.put.before")
-    store.put_if_absent(key, packed, content_type="application/gzip", sha256=envelopes.digest(packed), metadata={})
+    store.put_if_absent(key, packed, content_type=envelopes.CONTENT_TYPE, sha256=envelopes.digest(packed), metadata={})
     crash_point("erase.put.after")
     loader = Loader(source, page.entity, store)
     with postgres.transaction(settings) as cursor:
@@ -168,10 +175,9 @@ def _original(key: str) -> str:
     return f"{start}.gz" if mark else key
 
 
-def _superseded(settings: Settings, store: ObjectStore, source: Personal) -> list[str]:
+def _superseded(settings: Settings, source: Personal, raw_keys: Sequence[str]) -> list[str]:
     """Objects of the raw zone that a rewritten page has left behind, also of an erasure that was interrupted."""
     with postgres.transaction(settings) as cursor:
         current = erasure_ledger.erased_page_keys(cursor, source.NAME)
     originals = {_original(key) for key in current}
-    listed = (head.key for head in store.list(f"raw/{source.NAME}/"))
-    return [key for key in listed if key not in current and _original(key) in originals]
+    return [key for key in raw_keys if key not in current and _original(key) in originals]

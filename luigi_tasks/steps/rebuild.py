@@ -19,7 +19,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities
 from luigi_tasks.steps import clean, model, replay
 from luigi_tasks.steps.load import Loader, LoadResult
-from luigi_tasks.steps.replay import EVIDENCE, RawPage
+from luigi_tasks.steps.replay import RawPage
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -34,8 +34,8 @@ def rebuild(
     """
     lock = pipeline_lock.take(settings, source)
     try:
-        keys = [head.key for head in store.list(f"raw/{source}/") if first <= _run_id(head.key) <= last]
-        pages = replay.raw_pages(store, source, only=[key for key in keys if EVIDENCE not in key])
+        keys = {head.key for head in store.list(f"raw/{source}/") if first <= _run_id(head.key) <= last}
+        pages = replay.raw_pages(store, source, only=keys)
         if not pages:
             raise SettingsError(
                 f"the raw zone has no run of {source} from {first} to {last}",

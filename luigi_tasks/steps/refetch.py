@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.damage import RawPage
 from luigi_tasks.domain.envelope import Envelope
 from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.run import Query
-from luigi_tasks.gateways import archive_ledger, erasure_ledger, postgres
+from luigi_tasks.gateways import archive_ledger, erasure_ledger, postgres, selects
 from luigi_tasks.gateways.archive_file import Archive, CorruptEntry
 from luigi_tasks.gateways.request_budget import Rank, RequestBudget
 from luigi_tasks.settings import Settings
@@ -21,9 +21,6 @@ from luigi_tasks.sources.answers import Retry, judge
 from luigi_tasks.sources.contract import Archived, Source
 from luigi_tasks.steps.access import access, open_api
 from luigi_tasks.steps.privacy import at_rest
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as Cursor
 
 # When it was fetched, by which code and with which settings is what the ledger says of the first time.
 LOST = """
@@ -54,7 +51,8 @@ class Refetcher:
     def ask(self, page: RawPage) -> Answer:
         """What the source of a page has by now. Writes nothing but the request budget."""
         with postgres.transaction(self._settings) as cursor:
-            lost = _lost(cursor, page.page_id)
+            lost = selects.first(cursor, LOST, (page.page_id,))
+            assert lost, "a finding's page stands in the ledger"
             erased = erasure_ledger.erased(cursor, lost["source"])
         name = lost["source"]
         if name in self._silent:
@@ -127,11 +125,3 @@ def _packed(lost: dict[str, Any], body: bytes, headers: dict[str, str], redacted
         settings_sha256=lost["settings_sha256"],
     )
     return Answer(envelopes.pack(envelope, body))
-
-
-def _lost(cursor: Cursor, page_id: int) -> dict[str, Any]:
-    cursor.execute(LOST, (page_id,))
-    row, columns = cursor.fetchone(), cursor.description
-    assert row, "a finding's page stands in the ledger"
-    assert columns
-    return dict(zip([column.name for column in columns], row, strict=True))

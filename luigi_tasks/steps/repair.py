@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.damage import ASIDE, Checked, Damage, Finding, RawPage, Repair, StoredRow, id_of
 from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.faults import crash_point
@@ -138,7 +139,7 @@ class Repairer:
             return "left", f"{answer.why}; repair again later, or if it never will: --give-up"
         aside = self._move(finding, "given up" if answer.packed is None else "restored")
         if finding.page and answer.packed is not None:
-            self._put_back(finding.page.object_key, answer.packed, "application/gzip", {})
+            self._put_back(finding.page.object_key, answer.packed, envelopes.CONTENT_TYPE, {})
             return "restored", f"the source gave the same bytes again{aside}"
         why = answer.why
         if finding.page:

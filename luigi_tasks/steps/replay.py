@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.envelope import Envelope, unpack
+from luigi_tasks.domain.envelope import EVIDENCE, Envelope, unpack
 from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
@@ -30,8 +30,6 @@ from luigi_tasks.steps.load import PAGES_PER_BATCH, Loader, LoadResult
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
-
-EVIDENCE = ".refused-"  # kept beside a page: no answer, so no page
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from luigi_tasks.settings import Settings
 
 NAME = "report.html"
+SHEET = "contact-sheet.webp"
 
 
 def folder(settings: Settings) -> Path:

@@ -6,7 +6,7 @@ nothing; the same command makes the sheets again, `report` and `gallery` the res
 
 from __future__ import annotations
 
-from luigi_tasks.gateways import postgres, takedown_ledger
+from luigi_tasks.gateways import postgres, takedown_ledger, whole_file
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.takedown_ledger import Concerned
 from luigi_tasks.settings import Settings
@@ -24,7 +24,7 @@ def redraw(settings: Settings, store: ObjectStore, about: Concerned) -> list[str
     drawn = [run_key for run_key in runs if contact_sheet.path(settings, run_key).exists()]
     for run_key in runs:
         sheet = contact_sheet.path(settings, run_key)
-        for page in (sheet, sheet.with_name(f".{sheet.name}.new"), reports.path(settings, run_key)):
+        for page in (sheet, whole_file.unfinished(sheet), reports.path(settings, run_key)):
             page.unlink(missing_ok=True)
     written = [str(_sheet(settings, store, run_key)) for run_key in drawn]
     written += [str(run_report.write(settings, run_key)) for run_key in reported]

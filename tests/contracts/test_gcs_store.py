@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from luigi_tasks.gateways import gcs_api
 from luigi_tasks.gateways.gcs_store import GcsStore
 from luigi_tasks.gateways.objects import ChecksumRefused, ObjectDamaged, Put, StoreUnavailable, open_store
 from luigi_tasks.settings import Settings
-from tests.contracts.test_object_store import BODY, KEY, OTHER, put, sha256
+from tests.contracts.store_fixtures import BODY, KEY, OTHER, put, sha256
 from tests.gcs_double import GcsServer, gcs_double
+from tests.loopback import QuietHandler, running
 from tests.s3_double import BUCKET, Version
 
 
@@ -117,7 +117,7 @@ class TokenServer(HTTPServer):
         super().__init__(("127.0.0.1", 0), TokenHandler)
 
 
-class TokenHandler(BaseHTTPRequestHandler):
+class TokenHandler(QuietHandler):
     """One request for a token."""
 
     server: TokenServer
@@ -133,18 +133,11 @@ class TokenHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def tokens() -> Iterator[TokenServer]:
-    with TokenServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with running(TokenServer()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import ObjectStore, move_aside
-from tests.contracts.test_object_store import BODY, KEY, METADATA, bucket, double, google, put, store  # noqa: F401
+from tests.contracts.store_fixtures import BODY, KEY, METADATA, bucket, double, google, put, store  # noqa: F401
 
 
 def test_what_is_removed_is_gone_and_removing_it_again_is_nothing(store: ObjectStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import ChecksumRefused, StoreUnavailable
+from luigi_tasks.gateways.objects import ChecksumRefused, StoreUnavailable, remove_probe
 from luigi_tasks.gateways.store_probe import Manners, probe
 from tests.contracts.given_server import IS_GIVEN, given_bucket
 from tests.gcs_double import gcs_double
@@ -82,11 +82,11 @@ def test_a_store_that_does_not_answer_is_unavailable(double: Server) -> None:
         probe(double.store())
 
 
-def test_only_probe_objects_can_be_deleted(double: Server, tmp_path: Path) -> None:
+def test_the_probe_can_delete_only_what_is_a_probes(double: Server, tmp_path: Path) -> None:
     for store in (double.store(), FolderStore(tmp_path)):
         for key in ("wallpapers/a.jpg", "probe", "probe/../wallpapers/a.jpg", "/probe/a"):
             with pytest.raises(StoreError, match=r"no probe object|no object key"):
-                store.delete_probe(key)
+                remove_probe(store, key)
 
 
 def test_a_wrong_checksum_is_refused_by_both(double: Server, tmp_path: Path) -> None:

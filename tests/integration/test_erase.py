@@ -16,7 +16,7 @@ from luigi_tasks.steps.fsck import fsck
 from luigi_tasks.steps.repair import Repairer
 from luigi_tasks.verbs.erase import erase as verb
 from tests.conftest import Warehouse
-from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
+from tests.contracts.store_fixtures import Bucket, bucket  # noqa: F401
 from tests.integration.fsck_fixtures import MOMENT
 from tests.integration.test_randomuser import PEOPLE, Collecting, in_database
 from twin import Catalogue, Twin

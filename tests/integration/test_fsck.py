@@ -22,7 +22,7 @@ from luigi_tasks.gateways.objects import ObjectHead, StoreUnavailable
 from luigi_tasks.steps.fsck import fsck
 from luigi_tasks.steps.repair import Repairer, refuse_mass_repair
 from tests.conftest import Warehouse
-from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
+from tests.contracts.store_fixtures import Bucket, bucket  # noqa: F401
 from tests.image_server import serving
 from tests.integration.fsck_fixtures import IDS, KEYS, MOMENT, WHOLE, Collection
 from tests.integration.fsck_plants import (

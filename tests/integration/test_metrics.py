@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import re
-import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from luigi_tasks.gateways import metrics_ledger
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps import metric_series, metrics
 from tests.conftest import Warehouse
+from tests.loopback import QuietHandler, running
 
 RUN = "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00"
 
@@ -193,7 +193,7 @@ def test_a_file_or_a_gateway_that_cannot_be_had_is_said(warehouse: Warehouse, tm
         metrics.tell(warehouse.settings(pushgateway_url="http://127.0.0.1:1"), RUN)
 
 
-class Gateway(http.server.BaseHTTPRequestHandler):
+class Gateway(QuietHandler):
     """What a Pushgateway hears."""
 
     heard: ClassVar[list[tuple[str, str, str, str]]]
@@ -205,22 +205,17 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 def test_a_gateway_gets_what_the_file_holds_and_a_refusal_is_said(warehouse: Warehouse) -> None:
     enter(warehouse, "succeeded")
     add_step(warehouse, "Fetch", 10)
     handler = type("OneGateway", (Gateway,), {"heard": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         own = warehouse.settings(pushgateway_url=f"http://127.0.0.1:{server.server_port}")
         path = metrics.tell(own, RUN)
         handler.status = 500
         with pytest.raises(NotificationError, match="metrics were not pushed: HTTP Error 500"):
             metrics.write(own)
-        server.shutdown()
     method, where, kind, body = handler.heard[0]
     assert (method, where) == ("PUT", "/metrics/job/draenei-collector"), "in place of what was pushed before"
     assert kind.startswith("text/plain; version=")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +12,13 @@ import pytest
 from luigi_tasks.domain.errors import NotificationError, SettingsError
 from luigi_tasks.steps import notify, reports
 from tests.conftest import Warehouse
+from tests.loopback import QuietHandler, running
 
 RUN = "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00"
 SECRET = "token-9a1f"
 
 
-class Service(http.server.BaseHTTPRequestHandler):
+class Service(QuietHandler):
     """Takes digests by POST and pings by GET."""
 
     heard: list[tuple[str, str, Any]]
@@ -32,18 +32,13 @@ class Service(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = _hear
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, type[Service]]]:
     """host:port of a service on loopback, and its class, which remembers what it heard."""
     handler = type("OneService", (Service,), {"heard": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         yield f"127.0.0.1:{server.server_port}", handler
-        server.shutdown()
 
 
 def enter_run(warehouse: Warehouse, state: str = "succeeded", error: str | None = None) -> None:

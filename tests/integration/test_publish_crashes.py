@@ -18,8 +18,8 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.image_server import serving
+from tests.integration.gated_fixtures import PROGRAM
 from tests.integration.publish_fixtures import Publishing
-from tests.integration.test_publish_killed import PROGRAM
 from tests.pictures import picture
 from tests.s3_double import s3_double
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 
@@ -16,46 +15,8 @@ import pytest
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
-from tests.image_server import Answer, Request, serving, whole
+from tests.integration.gated_fixtures import PICTURES, PROGRAM, Gate, held_back, stored
 from tests.integration.publish_fixtures import Publishing
-from tests.pictures import picture
-
-PROGRAM = """
-    import sys
-    from luigi_tasks.domain.progress import Silent
-    from luigi_tasks.gateways.objects import open_store
-    from luigi_tasks.settings import load
-    from luigi_tasks.steps.publish import publish
-    try:
-        publish(load(), sys.argv[1], open_store(load()), Silent())
-    except KeyboardInterrupt:
-        sys.exit(77)
-"""
-
-
-class Gate:
-    """Lets the server answer a number of requests and holds the others back, until it is opened."""
-
-    def __init__(self) -> None:
-        self.asked, self.free, self.opened = 0, 0, threading.Event()
-        self._counting = threading.Lock()
-
-    def let(self, number: int) -> None:
-        """So many more requests are answered."""
-        self.free = self.asked + number
-
-    def before(self, answer: Answer) -> Answer:
-        """The answer, once the gate lets it through."""
-
-        def held(request: Request) -> None:
-            with self._counting:
-                self.asked += 1
-                turn = self.asked
-            while turn > self.free and not self.opened.wait(0.01):
-                pass
-            answer(request)
-
-        return held
 
 
 @pytest.fixture
@@ -65,29 +26,15 @@ def gate() -> Gate:
 
 @pytest.fixture
 def publishing(warehouse: Warehouse, gate: Gate) -> Iterator[Publishing]:
-    with serving() as server:
-        found = Publishing(warehouse, server)
-        for seed in range(24):
-            body = picture("JPEG", seed=seed) + b"\0" * 200_000
-            found.offer(f"w{seed:05}", body, gate.before(whole(body)))
-        yield found
-        gate.opened.set()
-
-
-def stored(publishing: Publishing) -> int:
-    return publishing.warehouse.rows("select count(*) from ops.uploads where outcome = 'stored'")[0][0]
+    with held_back(warehouse, gate, padding=200_000) as publishing:
+        yield publishing
 
 
 def start_and_signal(publishing: Publishing, gate: Gate, run_key: str, number: signal.Signals, after: int) -> int:
     """Start a publish, signal it once so many are stored; its exit code."""
-    own = {
-        "DRAENEI_HOME": str(publishing.warehouse.home),
-        "WALLHAVEN_IMAGE_HOSTS": publishing.server.host,
-        "UPLOAD_CONCURRENCY": "4",
-    }
     gate.let(after - stored(publishing) + 3)
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), run_key]
-    with subprocess.Popen(command, env=os.environ | publishing.warehouse.environ | own) as process:
+    with subprocess.Popen(command, env=os.environ | publishing.environ | {"UPLOAD_CONCURRENCY": "4"}) as process:
         deadline = time.monotonic() + 30
         while stored(publishing) < after:
             assert process.poll() is None, "it ended before it could be signalled"
@@ -104,12 +51,12 @@ def test_after_kill_9_the_same_run_completes_and_nothing_is_there_twice(publishi
     run_key = publishing.freeze("1")
     for after in (1, 9, 17):
         assert start_and_signal(publishing, gate, run_key, signal.SIGKILL, after) == -signal.SIGKILL
-        assert stored(publishing) < 24
+        assert stored(publishing) < PICTURES
     gate.opened.set()
     publish(publishing.settings(), run_key, publishing.store, Silent())
     publishing.assert_all_stored_once()
     attempts = publishing.warehouse.rows("select outcome, attempt, count(*) from ops.uploads group by 1, 2")
-    assert attempts == [("stored", 1, 24)]
+    assert attempts == [("stored", 1, PICTURES)]
 
 
 def test_a_put_without_its_row_is_found_and_registered(publishing: Publishing, gate: Gate) -> None:

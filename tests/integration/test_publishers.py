@@ -18,13 +18,10 @@ from luigi_tasks.domain.errors import PipelineError, StoreError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
-from tests.image_server import serving, whole
+from tests.integration.gated_fixtures import PICTURES, PROGRAM, Gate, held_back, stored
 from tests.integration.publish_fixtures import Publishing, Watching
-from tests.integration.test_publish_killed import PROGRAM, Gate, stored
-from tests.pictures import picture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-PICTURES = 24
 
 
 @pytest.fixture
@@ -34,13 +31,8 @@ def gate() -> Gate:
 
 @pytest.fixture
 def publishing(warehouse: Warehouse, gate: Gate) -> Iterator[Publishing]:
-    with serving() as server:
-        found = Publishing(warehouse, server)
-        for seed in range(PICTURES):
-            body = picture("JPEG", seed=seed) + b"\0" * 20_000
-            found.offer(f"w{seed:05}", body, gate.before(whole(body)))
-        yield found
-        gate.opened.set()
+    with held_back(warehouse, gate, padding=20_000) as publishing:
+        yield publishing
 
 
 def eventually(holds: Callable[[], object], seconds: float = 30) -> None:

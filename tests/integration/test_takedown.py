@@ -20,7 +20,7 @@ from luigi_tasks.steps import contact_sheet, run_report, session, takedown, take
 from luigi_tasks.steps.contact_sheet import GAP
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
-from tests.contracts.test_object_store import Bucket, bucket  # noqa: F401
+from tests.contracts.store_fixtures import Bucket, bucket  # noqa: F401
 from tests.image_server import serving
 from tests.integration.fsck_fixtures import IDS, KEYS, Collection
 from tests.integration.publish_fixtures import Publishing

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +18,7 @@ from PIL import Image
 from tests.conftest import Warehouse
 from tests.journey.conftest import WITHOUT_LIMIT
 from tests.journey.running import REPOSITORY, RUN, Pipeline
+from tests.loopback import QuietHandler, running
 from twin import Catalogue, Twin
 
 SAMPLES = REPOSITORY.parent / "shared" / "wallhaven" / "samples"
@@ -67,7 +67,7 @@ def numbered(body: bytes, number: int, last: int) -> bytes:
 def replayed(pages: list[bytes], details: dict[str, bytes]) -> Iterator[str]:
     """An API that answers with recorded bodies; gives its address."""
 
-    class Replay(BaseHTTPRequestHandler):
+    class Replay(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -83,16 +83,8 @@ def replayed(pages: list[bytes], details: dict[str, bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Keep silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Replay)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Replay)) as server:
+        yield f"http://127.0.0.1:{server.server_port}/api/v1"
 
 
 def records_of(bodies: list[bytes]) -> list[list[str]]:

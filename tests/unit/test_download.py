@@ -16,6 +16,7 @@ from luigi_tasks.domain.publishing import Outcome, PictureError
 from luigi_tasks.gateways.download import Downloader, DownloadStopped, NeedsRoom
 from luigi_tasks.settings import Settings
 from tests.image_server import ImageServer, Request, in_turn, serving, status, whole
+from tests.loopback import running
 
 BODY = os.urandom(300_000)
 
@@ -182,7 +183,7 @@ def test_a_body_cut_short_without_a_length_is_all_that_the_wire_can_tell(server:
 def test_a_connection_that_is_reset_is_unreachable(server: ImageServer, sent: bytes) -> None:
     def answer(request: Request) -> None:
         request.connection.sendall(sent)
-        request.reset()
+        request.hang_up()
 
     problem = failure(server, answer)
     assert problem.outcome is Outcome.UNREACHABLE
@@ -354,16 +355,10 @@ def test_an_ipv6_address_listed_literally_is_allowed() -> None:
     class Server6(ImageServer):
         address_family = socket.AF_INET6
 
-    with Server6("::1") as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with running(Server6("::1")) as server:
         server.answers["/x"] = whole(BODY)
         host = f"[::1]:{server.server_port}"
-        try:
-            assert fetch(f"http://{host}/x", host).body == BODY
-        finally:
-            server.shutdown()
-            thread.join()
+        assert fetch(f"http://{host}/x", host).body == BODY
 
 
 def test_proxies_of_the_environment_are_not_used(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> None:

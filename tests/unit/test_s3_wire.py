@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import http.server
 import ipaddress
@@ -10,7 +9,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from luigi_tasks.gateways import s3_wire
 from luigi_tasks.gateways.s3_wire import sender
+from tests.loopback import QuietHandler, running
 
 
 class Keeper(http.server.ThreadingHTTPServer):
@@ -39,7 +38,7 @@ class Keeper(http.server.ThreadingHTTPServer):
         """Clients hang up here on purpose."""
 
 
-class Keep(http.server.BaseHTTPRequestHandler):
+class Keep(QuietHandler):
     server: Keeper
     pause_seconds = 0.0
 
@@ -50,19 +49,6 @@ class Keep(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "4")
         self.end_headers()
         self.wfile.write(b"word")
-
-    def log_message(self, *_: object) -> None:
-        """Silence."""
-
-
-@contextlib.contextmanager
-def running(certificate: Path | None = None) -> Iterator[Keeper]:
-    with Keeper(certificate) as keeper:
-        thread = threading.Thread(target=keeper.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield keeper
-        keeper.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -95,7 +81,7 @@ def put(base: str, verify: str | bool = True, path: str = "/b/k", body: bytes = 
 
 
 def test_over_tls_only_a_known_certificate_for_that_very_host_is_believed(certificate: Path) -> None:
-    with running(certificate) as keeper:
+    with running(Keeper(certificate)) as keeper:
         base = f"https://127.0.0.1:{keeper.server_port}"
         with pytest.raises(exceptions.SSLError):
             put(base)
@@ -107,13 +93,13 @@ def test_over_tls_only_a_known_certificate_for_that_very_host_is_believed(certif
 
 
 def test_what_the_store_says_comes_back_as_it_is() -> None:
-    with running() as keeper:
+    with running(Keeper()) as keeper:
         assert put(f"http://127.0.0.1:{keeper.server_port}", path="/b/taken%20key") == (412, b"word")
         assert keeper.kept == {"/b/taken%20key": b"body"}
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running() as proxy:
+    with running(Keeper()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
         monkeypatch.delenv("no_proxy", raising=False)
         assert put("http://bucket.example.test") == (200, b"word")
@@ -127,7 +113,7 @@ def test_a_body_may_take_longer_than_a_connection(
     monkeypatch.setattr(s3_wire, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(Keep, "pause_seconds", 1.0)
     monkeypatch.setattr(Keep, "protocol_version", "HTTP/1.1")
-    with running(certificate if over_tls else None) as keeper:
+    with running(Keeper(certificate if over_tls else None)) as keeper:
         base = f"{'https' if over_tls else 'http'}://127.0.0.1:{keeper.server_port}"
         send = sender(base, str(certificate), 1, 60.0)
         for name in ("/b/first", "/b/again"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +18,7 @@ from luigi_tasks import secret_sources, settings
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.settings import Settings
 from luigi_tasks.verbs.config import config
+from tests.loopback import QuietHandler, running
 
 CANARY = "canary-51cd"
 Load = Callable[[], Settings]
@@ -46,7 +46,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
         yield store
 
 
-class Vault(http.server.BaseHTTPRequestHandler):
+class Vault(QuietHandler):
     """Vault's HTTP API for one version 2 key-value secret."""
 
     token = "s.right"
@@ -61,21 +61,16 @@ class Vault(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(body or {"errors": []}).encode())
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Vault]]:
     """A Vault on loopback that the environment points to."""
     handler = type("OneVault", (Vault,), {"seen": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("VAULT_TOKEN", Vault.token)
         monkeypatch.setenv("DRAENEI_SECRETS_VAULT", "secret/data/draenei")
         yield handler
-        server.shutdown()
 
 
 def test_secret_files_as_docker_mounts_them(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
