@@ -43,6 +43,9 @@
 {%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
+{%- macro every_dangling_record() -%}select 1 as one{%- endmacro -%}
+{%- macro listed_records() -%}select 1 as one{%- endmacro -%}
+{%- macro quarantine_max_share() -%}0.05{%- endmacro -%}
 {%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
 {%- macro reads_whole_tables() -%}{%- endmacro -%}
