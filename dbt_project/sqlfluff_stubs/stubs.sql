@@ -36,6 +36,7 @@
 {%- macro iso_day_of_week(day) -%}extract(isodow from {{ day }})::integer{%- endmacro -%}
 {%- macro quarantined_cell(record, field) -%}{{ record }}::text{%- endmacro -%}
 {%- macro stood_on(version, date) -%}{{ version }}.valid_from < {{ date }}{%- endmacro -%}
+{%- macro rows_differ(row, other) -%}({{ row | join(', ') }}) is distinct from ({{ other | join(', ') }}){%- endmacro -%}
 {%- macro sales_measures() -%}count(*) as lines{%- endmacro -%}
 {%- macro loads_that_do_not_add_up(name, entities) -%}select 1 as one{%- endmacro -%}
 {%- macro record_observations(name, entities) -%}select * from records{%- endmacro -%}
