@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,16 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 
-def compiled(profile: str, folder: Path, *options: str, select: Sequence[str]) -> list[Path]:
-    """Compile these models with that profiles.yml, without a connection; the SQL that came of each.
+@dataclass(frozen=True)
+class Compiled:
+    """Files of SQL: the models, and the data tests, generic and singular."""
+
+    models: list[Path]
+    tests: list[Path]
+
+
+def compiled(profile: str, folder: Path, *options: str, select: Sequence[str]) -> Compiled:
+    """Compile these models and tests with that profiles.yml, without a connection.
 
     Skips the test where there is no such dbt.
     """
@@ -22,8 +31,7 @@ def compiled(profile: str, folder: Path, *options: str, select: Sequence[str]) -
         pytest.skip("needs dbt with other adapters: make dialects")
     (folder / "profiles.yml").write_text(profile)
     places = ["--profiles-dir", str(folder), "--target-path", str(folder / "target"), "--log-path", str(folder)]
-    # Data tests look into the warehouse while they are compiled.
-    offline = ["--no-populate-cache", "--no-introspect", "--exclude", "resource_type:test", "resource_type:unit_test"]
+    offline = ["--no-populate-cache", "--no-introspect", "--exclude", "resource_type:unit_test"]
     done = subprocess.run(
         [str(Path(dbt).absolute()), "compile", *options, *offline, "--select", *select, *places],
         cwd=REPOSITORY / "dbt_project",
@@ -32,4 +40,9 @@ def compiled(profile: str, folder: Path, *options: str, select: Sequence[str]) -
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    return sorted((folder / "target" / "compiled").glob("*/models/**/*.sql"))
+    tests = {path for pattern in ("models/**/*.yml/*.sql", "tests/**/*.sql") for path in _files(folder, pattern)}
+    return Compiled(sorted({*_files(folder, "models/**/*.sql")} - tests), sorted(tests))
+
+
+def _files(folder: Path, pattern: str) -> Iterator[Path]:
+    return (folder / "target" / "compiled").glob(f"*/{pattern}")

@@ -71,6 +71,11 @@ class Jsonplaceholder:
         return Response(200, body, "application/json; charset=utf-8")
 
 
+def demo_site(visits: int) -> Jsonplaceholder:
+    """As the demo has it after so many visits."""
+    return Jsonplaceholder()
+
+
 def _generated(chance: random.Random, numbers: dict[str, int]) -> dict[str, list[Record]]:
     def words(number: int) -> str:
         return " ".join(chance.choices(WORDS, k=number))

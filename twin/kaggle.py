@@ -77,6 +77,16 @@ class Kaggle:
         return Response(200, body, "application/zip", facts)
 
 
+def demo_site(visits: int) -> Kaggle:
+    """As the demo has it after so many visits."""
+    return Kaggle()
+
+
+def demo_settings(address: str, file_host: str) -> dict[str, str]:
+    """What leads to the dataset, beside the site's address."""
+    return {"KAGGLE_FILE_HOSTS": file_host, "KAGGLE_QUERY": DATASET, "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}
+
+
 @functools.cache
 def archive(products: int, *, sound: bool = False) -> bytes:
     """The zip; the same number of products gives the same bytes."""

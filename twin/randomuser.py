@@ -66,6 +66,11 @@ class Randomuser:
         return Response(200, text.encode(), "application/json; charset=utf-8")
 
 
+def demo_site(visits: int) -> Randomuser:
+    """As the demo has it after so many visits."""
+    return Randomuser()
+
+
 def _person(seed: str, position: int) -> Person:
     chance = random.Random(f"{seed}/{position}")
     gender = chance.choice(sorted(FIRST))

@@ -25,9 +25,8 @@ PORT = 18450
 def main() -> int:
     """Run the command; its exit code, or 1 when it cannot be started."""
     options = _options()
-    from twin import kaggle
     from twin.demo import demo_catalogue, demo_faults
-    from twin.sales import FILE
+    from twin.sites import demo_settings
 
     catalogue = demo_catalogue(small=options.small)
     visits = _count_visit(options.visits)
@@ -40,14 +39,7 @@ def main() -> int:
             "WALLHAVEN_IMAGE_HOSTS": twin.image_host,
             "WALLHAVEN_RATE_PER_MINUTE": str(RATE_PER_MINUTE),
         }
-        environment |= {
-            "KAGGLE_FILE_HOSTS": twin.image_host,
-            "KAGGLE_QUERY": kaggle.DATASET,
-            "KAGGLE_USERNAME": kaggle.USER,
-            "KAGGLE_KEY": kaggle.KEY,
-        }
-        environment |= {f"{name.upper()}_API_URL": twin.site_url(name) for name in twin.sites}
-        environment["SALES_FILE"] = f"{twin.site_url('sales')}/{FILE}"
+        environment |= demo_settings({name: twin.site_url(name) for name in twin.sites}, twin.image_host)
         return subprocess.run(options.command, env=environment, check=False).returncode
     except OSError as problem:
         sys.stderr.write(f"twin.run: cannot start {options.command[0]}: {problem}\n")

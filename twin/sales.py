@@ -136,6 +136,16 @@ class Sales:
         return Response(200, extract(self.visit, self.seed), "text/csv")
 
 
+def demo_site(visits: int) -> Sales:
+    """As the demo has it after so many visits."""
+    return Sales(visits)
+
+
+def demo_settings(address: str, file_host: str) -> dict[str, str]:
+    """Where the file is."""
+    return {"SALES_FILE": f"{address}/{FILE}"}
+
+
 def _opening_books(chance: random.Random) -> Books:
     products = {
         code: Product(code, chance.choices(PRODUCT_LINES, (40, 24, 13, 12, 11, 9, 3))[0], chance.randint(33, 214))

@@ -28,7 +28,9 @@
 {%- macro default__apply_batches(after=[]) -%}
 {%- if is_rebuild() %}
 delete from {{ source('ops', 'applied_batches') }} where model = '{{ this.identifier }}';
+{%- if target.type == 'postgres' %}
 update {{ source('ops', 'batches') }} set tested_in = null where tested_in is not null;
+{%- endif %}
 {%- if load_relation(this) is not none %}
 delete from {{ this }};
 {%- endif %}

@@ -40,3 +40,63 @@ where
 update {{ this }} set is_listed = id::text in ({{ listed }})
 where is_listed is distinct from (id::text in ({{ listed }}))
 {%- endmacro -%}
+
+{#-
+    Listed records whose reference leads neither to a row nor to a record that is in quarantine: one of those the source
+    has and we do not yet, and one whose very key cannot be read may be any.
+-#}
+{%- macro dangling_records(children, entity, reference, parents, parent_entity) -%}
+select
+    '{{ entity }}' as entity,
+    children.id::text as record_id,
+    '{{ parent_entity }}' as refers_to_entity,
+    children.{{ reference }}::text as refers_to_id,
+    children.updated_at as since,
+    children.run_key
+from {{ children }} as children
+where
+    children.is_listed
+    and not exists (select 1 from {{ parents }} as parents where parents.id = children.{{ reference }})
+    and not exists (
+        select 1 from {{ source('ops', 'quarantine') }} as quarantine
+        where
+            quarantine.source = 'jsonplaceholder' and quarantine.entity = '{{ parent_entity }}'
+            and quarantine.state = 'open'
+            and coalesce(quarantine.record_id, children.{{ reference }}::text) = children.{{ reference }}::text
+    )
+{%- endmacro -%}
+
+{#- The same of every entity that refers to another. -#}
+{%- macro every_dangling_record() -%}
+{%- for entity, reference, parent in [
+    ('posts', 'user_id', 'users'),
+    ('comments', 'post_id', 'posts'),
+    ('albums', 'user_id', 'users'),
+    ('photos', 'album_id', 'albums'),
+    ('todos', 'user_id', 'users'),
+] %}
+{%- if not loop.first %}
+union all
+{% endif %}
+{{ dangling_records(ref('jsonplaceholder_' ~ entity), entity, reference, ref('jsonplaceholder_' ~ parent), parent) }}
+{%- endfor %}
+{%- endmacro -%}
+
+{#- How many records each entity lists. -#}
+{%- macro listed_records() -%}
+{%- for entity in jsonplaceholder_entities() %}
+{%- if not loop.first %}
+union all
+{% endif %}
+select
+    '{{ entity }}' as entity,
+    count(*) as records
+from {{ ref('jsonplaceholder_' ~ entity) }}
+where is_listed
+{%- endfor %}
+{%- endmacro -%}
+
+{#- QUARANTINE_MAX_SHARE. -#}
+{%- macro quarantine_max_share() -%}
+{{ env_var('QUARANTINE_MAX_SHARE', '0.05') | float }}
+{%- endmacro -%}

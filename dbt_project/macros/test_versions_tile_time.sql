@@ -1,5 +1,6 @@
 {#- The versions of each key, in the order of their numbers, tile all of time, and exactly the last one is current. -#}
 {%- test versions_tile_time(model, key) -%}
+{%- set history = 'over (partition by ' ~ key ~ ' order by version_number)' -%}
 select *
 from (
     select
@@ -8,12 +9,11 @@ from (
         valid_from,
         valid_to,
         is_current,
-        row_number() over history as place,
-        lag(valid_to, 1, {{ beginning_of_time() }}) over history as end_of_last,
-        lead(valid_from, 1, {{ end_of_time() }}) over history as start_of_next,
-        lead(version_number) over history is null as is_last
+        row_number() {{ history }} as place,
+        coalesce(lag(valid_to) {{ history }}, {{ beginning_of_time() }}) as end_of_last,
+        coalesce(lead(valid_from) {{ history }}, {{ end_of_time() }}) as start_of_next,
+        lead(version_number) {{ history }} is null as is_last
     from {{ model }}
-    window history as (partition by {{ key }} order by version_number)
 ) as versions
 where
     place <> version_number

@@ -36,6 +36,7 @@
 {%- macro iso_day_of_week(day) -%}extract(isodow from {{ day }})::integer{%- endmacro -%}
 {%- macro quarantined_cell(record, field) -%}{{ record }}::text{%- endmacro -%}
 {%- macro stood_on(version, date) -%}{{ version }}.valid_from < {{ date }}{%- endmacro -%}
+{%- macro rows_differ(row, other) -%}({{ row | join(', ') }}) is distinct from ({{ other | join(', ') }}){%- endmacro -%}
 {%- macro sales_measures() -%}count(*) as lines{%- endmacro -%}
 {%- macro loads_that_do_not_add_up(name, entities) -%}select 1 as one{%- endmacro -%}
 {%- macro record_observations(name, entities) -%}select * from records{%- endmacro -%}
@@ -43,6 +44,9 @@
 {%- macro changes_by_run(models) -%}select run_key, inserted, updated from versions{%- endmacro -%}
 {%- macro provenance_columns() -%}run_key{%- endmacro -%}
 {%- macro jsonplaceholder_entities() -%}users{%- endmacro -%}
+{%- macro every_dangling_record() -%}select 1 as one{%- endmacro -%}
+{%- macro listed_records() -%}select 1 as one{%- endmacro -%}
+{%- macro quarantine_max_share() -%}0.05{%- endmacro -%}
 {%- macro kaggle_entities() -%}users{%- endmacro -%}
 {%- macro jsonplaceholder_standing(entity) -%}select * from standing_{{ entity }}{%- endmacro -%}
 {%- macro reads_whole_tables() -%}{%- endmacro -%}

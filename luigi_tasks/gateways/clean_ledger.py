@@ -98,6 +98,16 @@ def enter_facts(cursor: Cursor, run_key: str, source: str, dataset: str, file: C
     )
 
 
+def replace_facts(cursor: Cursor, object_key: str, file: CleanFile) -> None:
+    """Enter a file in place of another about the same pictures, of the same run; nothing when that one is not known."""
+    cursor.execute(
+        "insert into ops.clean_facts (run_key, source, dataset, object_key, sha256, bytes, records)"
+        " select run_key, source, dataset, %s, %s, %s, %s from ops.clean_facts where object_key = %s"
+        " on conflict do nothing",
+        (file.object_key, file.sha256, file.size, file.records, object_key),
+    )
+
+
 def forget_file(cursor: Cursor, object_key: str) -> None:
     """No page and no dataset has this file any more."""
     for table in ("clean_files", "clean_facts"):

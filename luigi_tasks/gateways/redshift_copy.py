@@ -12,8 +12,9 @@ TABLES = {
     "ops.runs": "run_key varchar(512), source varchar(64), run_id varchar(16)",
     "ops.batches": "batch_id bigint, run_key varchar(512)",
     "ops.loads": (
-        "batch_id bigint, source varchar(64), entity varchar(64), run_key varchar(512), page_name varchar(256),"
-        " body_sha256 char(64), fetched_at timestamptz, received integer, quarantined integer"
+        "page_id bigint, batch_id bigint, source varchar(64), entity varchar(64), run_key varchar(512),"
+        " page_name varchar(256), body_sha256 char(64), fetched_at timestamptz, received integer, loaded integer,"
+        " duplicate integer, quarantined integer"
     ),
     "ops.quarantine": (
         "source varchar(64), entity varchar(64), body_sha256 char(64), position integer, record varchar(65535),"

@@ -53,11 +53,31 @@ select count(distinct wallhaven_id) as tried,
 from ops.uploads where run_key = %(run)s
 """
 
+# Files of archives: brought by the run, whole out of the zip, kept.
+FILES = """
+select count(*) as brought, count(*) filter (where outcome in ('stored', 'conflict')) as unpacked,
+       count(*) filter (where outcome = 'stored') as stored
+from (
+    select outcome from ops.archive_entries where run_key = %(run)s
+    union all
+    select 'stored' from ops.archive_versions where run_key = %(run)s
+) as files
+"""
+
 FAILURES = """
 select outcome, reason, count(*) as attempts,
-       (array_agg(wallhaven_id order by upload_id))[1:%(examples)s] as examples,
+       (array_agg(example order by place))[1:%(examples)s] as examples,
        (array_agg(distinct http_status) filter (where http_status is not null))[1:%(examples)s] as statuses
-from ops.uploads where run_key = %(run)s and outcome <> 'stored'
+from (
+    select outcome, reason, wallhaven_id as example, to_char(upload_id, 'FM0000000000000000000') as place, http_status
+    from ops.uploads where run_key = %(run)s and outcome <> 'stored'
+    union all
+    select outcome, reason, name, name, null from ops.archive_entries where run_key = %(run)s and outcome <> 'stored'
+    union all
+    select 'unreadable', m.reason, e.name, e.name, null
+    from ops.archive_entries as e inner join ops.image_metadata as m using (sha256)
+    where e.run_key = %(run)s and e.outcome = 'stored' and m.status = 'unreadable'
+) as failed
 group by outcome, reason order by attempts desc, outcome, reason limit 50
 """
 
@@ -121,7 +141,7 @@ PARTS = {
     "nodes": NODES,
     "sweeps": SWEEPS,
 }
-SINGLES = {"requests": PEAK, "pictures": PICTURES, "freshness": FRESHNESS}
+SINGLES = {"requests": PEAK, "pictures": PICTURES, "files": FILES, "freshness": FRESHNESS}
 
 # Of each source its own last runs: one with a run a minute does not push the others out.
 LAST_RUNS = """

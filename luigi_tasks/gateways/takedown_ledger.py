@@ -122,9 +122,11 @@ def bury(cursor: Cursor, about: Concerned, reason: str) -> None:
 def runs_that_stored(cursor: Cursor, about: Concerned) -> list[str]:
     """Runs whose contact sheets may show one of these."""
     cursor.execute(
-        "select distinct run_key from ops.uploads"
-        " where outcome = 'stored' and (wallhaven_id = any(%s) or sha256 = any(%s)) order by 1",
-        (list(about.ids), list(about.hashes)),
+        "select run_key from ops.uploads"
+        " where outcome = 'stored' and (wallhaven_id = any(%(ids)s) or sha256 = any(%(hashes)s))"
+        " union select run_key from ops.archive_entries where sha256 = any(%(hashes)s)"
+        " union select run_key from ops.archive_versions where sha256 = any(%(hashes)s) order by 1",
+        {"ids": list(about.ids), "hashes": list(about.hashes)},
     )
     return [run_key for (run_key,) in cursor.fetchall()]
 

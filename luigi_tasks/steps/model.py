@@ -51,6 +51,7 @@ def build(
     dbt_profile.write_profile(folder, None)
     variables = {**postgres.address(settings), "UPLOAD_MAX_ATTEMPTS": str(settings.upload_max_attempts)}
     variables |= {
+        "QUARANTINE_MAX_SHARE": str(settings.quarantine_max_share),
         "GONE_CONFIRMATIONS": str(settings.gone_confirmations),
         "GONE_SPACING_HOURS": str(settings.gone_spacing_hours),
     }

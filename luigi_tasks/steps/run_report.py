@@ -14,7 +14,7 @@ from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.gateways import postgres, report_ledger, source_figures
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing, Personal
+from luigi_tasks.sources.contract import Archived, Listing, Personal
 from luigi_tasks.steps import access, charts, pages, reports, summary
 
 SHEET_BYTES = 4 << 20
@@ -74,6 +74,7 @@ def _shown(facts: dict[str, Any], found: dict[str, Any], per_minute: int | None)
         "run": facts,
         "counted": counted if "seen" in facts else None,
         "has_pictures": has_pictures,
+        "is_archive": isinstance(source, Archived),
         "certificate": facts["certificate"],
         "certified": summary.certified(facts["certificate"]) if has_pictures else None,
         "sheet": _sheet(facts.get("contact_sheet")),
@@ -82,7 +83,7 @@ def _shown(facts: dict[str, Any], found: dict[str, Any], per_minute: int | None)
         "statuses": dict(sorted(Counter((node["resource_type"], node["status"]) for node in found["nodes"]).items())),
         "bad_nodes": [node for node in found["nodes"] if node["status"] in BAD | {"skipped", "warn"}],
         "slowest": found["nodes"][:SLOWEST],
-        "charts": _charts(found, counted, has_pictures=has_pictures, per_minute=per_minute),
+        "charts": _charts(found, counted, has_pictures=has_pictures, per_minute=per_minute) | _files(facts, found),
         **found,
     }
 
@@ -103,6 +104,14 @@ def _charts(
         slowest = [(_node(node), node["execution_seconds"]) for node in found["nodes"][:SLOWEST]]
         drawn["nodes"] = charts.bars(slowest, pages.seconds, wide=True)
     return drawn
+
+
+def _files(facts: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Markup]:
+    """The funnel of an archive's files, once a folder of it was gone through."""
+    if not (folders := facts["folders"].values()):
+        return {}
+    steps = [(name, found["files"][name]) for name in ("brought", "unpacked", "stored")]
+    return {"files": charts.bars([("in the archive", sum(told["files"] for told in folders)), *steps])}
 
 
 def _funnel(pictures: Mapping[str, int], counted: Mapping[str, Any], has_pictures: bool) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ import sys
 from typing import Any, TextIO
 
 from luigi_tasks.domain.progress import human_bytes, human_seconds
-from luigi_tasks.gateways import audit_ledger, coverage_ledger, postgres
+from luigi_tasks.gateways import audit_ledger, coverage_ledger, dangling_ledger, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived, Listing
@@ -31,7 +31,8 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
         steps = audit_ledger.step_results(cursor, run_key)
         certificate = coverage_ledger.certificate_row(cursor, run_key)
         statuses = audit_ledger.upload_statuses(cursor) if counted else {}
-    found = {**run, **(counted or {}), "collection": statuses, "certificate": certificate}
+        dangling = dangling_ledger.count(cursor, run["source"]) if counted else 0
+    found = {**run, **(counted or {}), "collection": statuses, "certificate": certificate, "dangling": dangling}
     found["claimed_total"] = steps.get("Fetch", {}).get("claimed_total")
     found["unexpected_fields"] = sorted({name for step in steps.values() for name in step.get("unexpected_fields", [])})
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
@@ -78,6 +79,8 @@ def _counted(facts: dict[str, Any]) -> list[str]:
         text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
     if facts["quarantined"]:
         text.append(_line("warning", f"{facts['quarantined']} of {facts['received']} records are in quarantine"))
+    if facts.get("dangling"):
+        text.append(_line("warning", f"{facts['dangling']} records refer to some that the source has never listed"))
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))
@@ -145,7 +148,7 @@ def _gap(gap: dict[str, Any]) -> str:
 
 
 def _next(facts: dict[str, Any]) -> str:
-    if facts.get("quarantined"):
+    if facts.get("quarantined") or facts.get("dangling"):
         return "look at the quarantined records: python -m luigi_tasks quarantine list"
     if facts.get("failures") and _is_archive(facts):
         return "look at the bad files: python -m luigi_tasks quarantine list"

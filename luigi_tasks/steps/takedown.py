@@ -14,7 +14,7 @@ from luigi_tasks.gateways import postgres, takedown_ledger
 from luigi_tasks.gateways.objects import ObjectStore, obliterate
 from luigi_tasks.gateways.takedown_ledger import Concerned
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import tombstones
+from luigi_tasks.steps import takedown_facts, tombstones
 
 TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
 
@@ -23,12 +23,14 @@ TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
 class Plan:
     """What a takedown would do: who is concerned, and the keys of the objects that would be deleted.
 
-    former: keys under which nothing stands now, and of which a store may have kept versions.
+    former: keys under which nothing stands now, and of which a store may have kept versions. facts: Parquet files of
+    the lake that speak of the bytes, each to be written anew without them.
     """
 
     about: Concerned
     keys: tuple[str, ...]
     former: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
@@ -48,7 +50,8 @@ def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
     there |= {key for key, sha256 in files.items() if _holds(store, key, sha256)}
     there |= set(_listed(store, about, names))
     former = {key for key in known if speaks_of(key, names)} - there
-    return Plan(about, tuple(sorted(there)), tuple(sorted(former)))
+    facts = tuple(sorted(takedown_facts.holding(store, about.hashes)))
+    return Plan(about, tuple(sorted(there)), tuple(sorted(former)), facts)
 
 
 def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: str) -> list[str]:
@@ -68,6 +71,9 @@ def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: st
         if not obliterate(store, key):
             kept.append(key)
         crash_point("takedown.remove.after")
+    for key in intended.facts:
+        _, is_gone = takedown_facts.rewrite(settings, store, key, intended.about.hashes)
+        kept += [] if is_gone else [key]
     return kept
 
 

@@ -8,7 +8,7 @@ import click
 
 from luigi_tasks import settings
 from luigi_tasks.domain.errors import SettingsError
-from luigi_tasks.gateways import postgres, quarantine_ledger
+from luigi_tasks.gateways import dangling_ledger, postgres, quarantine_ledger
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.gateways.terminal import progress_for
 from luigi_tasks.sources import CATALOGUE
@@ -20,7 +20,7 @@ def quarantine() -> None:
     """The verbs below."""
 
 
-@quarantine.command(name="list", help="The latest open records and bad files, and what is wrong with each.")
+@quarantine.command(name="list", help="The latest open records, references to nothing and bad files, and why.")
 @click.option("--all", "closed", is_flag=True, help="The closed ones too.")
 @click.option("--limit", default=50, show_default=True, help="At most so many.")
 def listing(closed: bool, limit: int) -> None:
@@ -28,7 +28,13 @@ def listing(closed: bool, limit: int) -> None:
     with postgres.transaction(settings.load()) as cursor:
         records = quarantine_ledger.listed(cursor, closed=closed, limit=limit)
         files = quarantine_ledger.bad_files(cursor, limit)
+        dangling = dangling_ledger.listed(cursor, sorted(CATALOGUE), limit)
     _say_records(records)
+    for one in dangling:
+        click.echo(f"  dangling  {one.source} {one.entity} {one.record_id}  {one.run_key}")
+        click.echo(f"        refers to {one.reason}")
+    if dangling:
+        click.echo("These stand in their tables, and here until a run finds them mended at the source.")
     for file in files:
         click.echo(f"  file  {file.outcome:<10}  {file.name}  {file.run_key}")
         click.echo(f"        {file.reason}")

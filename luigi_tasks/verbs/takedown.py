@@ -43,6 +43,8 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
         click.echo(f"bytes     {sha256}")
     for key in intended.keys:
         click.echo(f"{'deleted' if yes else 'would delete'} {store.uri(key)}")
+    for key in intended.facts:
+        click.echo(f"{'rewritten' if yes else 'would rewrite'} {store.uri(key)} without it")
     if yes:
         for page in changed:
             click.echo(f"rewritten {page}")

@@ -9,12 +9,18 @@ import pytest
 from click.testing import CliRunner
 
 from luigi_tasks import settings as settings_module
+from luigi_tasks.domain.damage import Part
+from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import postgres, quarantine_ledger, run_ledger, source_figures
-from luigi_tasks.steps import summary
+from luigi_tasks.gateways import parquet, postgres, quarantine_ledger, run_ledger, source_figures
+from luigi_tasks.steps import archive, summary, takedown, takedown_facts
+from luigi_tasks.steps.fsck import fsck
 from luigi_tasks.verbs.quarantine import quarantine
-from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset
+from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset, sha256
+from tests.integration.report_fixtures import Page
 from twin import kaggle as site
+
+FACTS = f"clean/kaggle/pictures/{DATASET}/"
 
 
 def assert_told(dataset: Dataset, run: Run, told: dict[str, Any]) -> None:
@@ -38,3 +44,39 @@ def assert_told(dataset: Dataset, run: Run, told: dict[str, Any]) -> None:
     assert f"file  unreadable  {unreadable.name}" in said.output, said.output
     assert drawn == [figure.title for figure in source_figures.FIGURES["kaggle"]]
     assert {f"Products by {name}" for name in ("category", "colour", "season", "gender", "year")} < set(drawn)
+
+
+def assert_reported(page: Page) -> None:
+    """The run's page: how many files came out of the archive, and which cannot be read."""
+    said = page.words["files"]
+    assert [name for name in ("in the archive", "brought", "unpacked", "stored") if name not in said] == []
+    assert said.split().count(str(PRODUCTS)) >= 4, said
+    assert (page.tiles["files stored"], page.tiles["failed files"]) == (str(PRODUCTS), "1")
+    assert f"images/{site.FIRST_ID + 7 * site.UNREADABLE}.jpg" in page.words["failures"]
+    assert f"{PRODUCTS - 1} pictures were measured, 1 cannot be read" in " ".join(page.words["files"].split())
+
+
+def assert_facts_forget(dataset: Dataset, run: Run, plan: takedown.Plan, digest: str) -> None:
+    """The file of facts is another one, without the picture and with all others; what nobody can read goes too."""
+    (old,) = plan.facts
+    ledger = "select object_key, records from ops.clean_facts"
+    ((key, records),) = dataset.warehouse.rows(ledger)
+    assert dataset.store.head(old) is None
+    assert records == PRODUCTS - 1
+    packed = dataset.store.get(key)
+    kept = {row["sha256"] for row in parquet.read(packed)}
+    assert digest not in kept
+    assert len(kept) == PRODUCTS - 1
+    assert archive.clean_pictures(dataset.settings, run, dataset.store)["files"] == [key], "a run makes the very same"
+    assert fsck(dataset.settings, dataset.store, Part(), deep=True, progress=Silent()).findings == []
+
+    aside, damaged = f"aside/20261121T070000Z/{old}", f"{FACTS}0002-{'0' * 16}.parquet"
+    for one, body in ((aside, packed), (damaged, b"no Parquet")):
+        dataset.store.put_if_absent(one, body, content_type="", sha256=sha256(body), metadata={})
+    assert takedown.plan(dataset.settings, dataset.store, digest).facts == (damaged,), "the other one does not hold it"
+    other = sorted(kept)[0]
+    again = takedown.plan(dataset.settings, dataset.store, other)
+    assert again.facts == tuple(sorted((aside, damaged, key)))
+    for one in (aside, damaged):
+        assert takedown_facts.rewrite(dataset.settings, dataset.store, one, again.about.hashes) == (None, True)
+    assert takedown.plan(dataset.settings, dataset.store, other).facts == (key,)

@@ -1,4 +1,4 @@
-"""deploy/crontab: five valid fields, and its exact line run by /bin/sh as cron would run it; the systemd units.
+"""deploy/crontab: five valid fields, and its exact line run by /bin/sh as cron would run it.
 
 `luigi` is a recorder here, because what is tested is the line: lock, log, folder, exit code, what would be mailed.
 """
@@ -25,7 +25,6 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.verbs.fsck import part_of
 
 CRONTAB = Path(__file__).parents[2] / "deploy" / "crontab"
-SYSTEMD = CRONTAB.with_name("systemd")
 PLACEHOLDER = "/srv/draenei-collector"
 FILLING = (
     '--of randomuser.Collect --param-name run_id --start "$RANDOMUSER_SINCE"'
@@ -254,23 +253,3 @@ def test_a_missing_folder_is_said(cron: Cron) -> None:
 
 def test_the_crontab_is_no_program() -> None:
     assert not stat.S_IMODE(CRONTAB.stat().st_mode) & 0o111
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    program_folder = tmp_path / ".venv" / "bin"
-    program_folder.mkdir(parents=True)
-    for program in ("luigi", "python"):
-        (program_folder / program).symlink_to(Path(sys.executable).with_name(program))
-    units = []
-    for source in sorted((SYSTEMD).iterdir()):
-        unit = tmp_path / source.name
-        unit.write_text(source.read_text().replace(PLACEHOLDER, str(tmp_path)))
-        units.append(str(unit))
-    assert len(units) == 4
-    ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
-    timers = [Path(unit).read_text() for unit in units if unit.endswith(".timer")]
-    times = [found for text in timers for found in re.findall(r"OnCalendar=(.+)", text)]
-    assert len(times) == 2
-    subprocess.run(["systemd-analyze", "calendar", *times], capture_output=True, check=True)

@@ -29,12 +29,12 @@ from luigi_tasks.gateways import (
 )
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.gateways.objects import Put
-from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, run_report, takedown
+from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, run_report, takedown, takedown_pages
 from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
 from tests.integration import gallery_fixtures
 from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset, changed, pictures, sha256
-from tests.integration.kaggle_told import assert_told
+from tests.integration.kaggle_told import assert_facts_forget, assert_reported, assert_told
 from tests.integration.report_fixtures import Page
 from twin import kaggle as site
 
@@ -82,7 +82,6 @@ def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
     assert {"gender", "master_category", "base_colour", "season", "season_year"} <= by_product.keys()
     by_picture = dict(rows(counted.format("pictures", "kaggle_picture_counts")))
     assert by_picture == dict.fromkeys(("size", "shape", "mode", "brightness"), PRODUCTS - 1)
-    _its_pictures_are_shown(dataset, run)
     audit = (
         "select seen, inserted, quarantined, uploaded, bytes, failures, failures_by_reason"
         " from draenei_content.run_audit where run_key = %s"
@@ -100,6 +99,7 @@ def test_from_the_zip_to_the_marts(dataset: Dataset) -> None:
     lines = parquet.read(dataset.store.get(styles))
     assert {type(line["id"]) for line in lines} == {int}
     assert [line["year"] for line in lines].count(None) == 1, "the cell that is empty, not the one that is bad"
+    _its_pictures_are_shown(dataset, run)
 
 
 def _its_pictures_are_shown(dataset: Dataset, run: Run) -> None:
@@ -126,13 +126,18 @@ def _its_pictures_are_shown(dataset: Dataset, run: Run) -> None:
     assert about["queries"] == [{"key": f"kaggle/{DATASET}", "text": DATASET, "pictures": PRODUCTS - 1}]
     with postgres.transaction(settings) as cursor:
         run_ledger.complete_step(cursor, run.key, "Report", datetime.datetime.now(datetime.UTC), drawn)
-    page = Page(run_report.write(settings, run.key))
+    path = run_report.write(settings, run.key)
+    page = Page(path)
     page.assert_stands_alone()
     assert 'src="data:image/webp;base64,' in page.text
+    assert_reported(page)
     gone, row = next(iter(shown.items()))
-    takedown.take_down(settings, store, takedown.plan(settings, store, _sha256(folder, gone)), "asked for")
+    plan = takedown.plan(settings, store, _sha256(folder, gone))
+    takedown.take_down(settings, store, plan, "asked for")
+    written = takedown_pages.redraw(settings, store, plan.about)
+    assert written[:2] == [drawn["contact_sheet"], str(path)], "the run's sheet and report without it"
     left = PRODUCTS - 1 - sum(one["small"] == row["small"] for one in shown.values())
-    assert gallery.refresh(settings, store)["gallery_pictures"] == left < PRODUCTS - 1
+    assert len(gallery_fixtures.rows(folder)) == left < PRODUCTS - 1
 
 
 def _sha256(folder: Path, picture_id: str) -> str:
@@ -337,6 +342,7 @@ def test_a_takedown_by_hash_removes_the_file_and_all_that_is_made_of_it(dataset:
     assert len(plan.keys) == 2
     takedown.take_down(dataset.settings, dataset.store, plan, "asked")
     assert dataset.store.head(f"datasets/{DATASET}/{name}") is None
+    assert_facts_forget(dataset, run, plan, digest)
     again = dataset.run()
     dataset.fetch(again)
     assert dataset.keep(again) == {"files": PRODUCTS, "stored": 0, "known": PRODUCTS - 1, "refused": 1}

@@ -12,7 +12,7 @@ from tests.dialects import compiled
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = REPOSITORY / "deploy" / "bigquery" / "profiles.yml"
-FOLDERS = [f"path:models/{layer}/kaggle" for layer in ("staging", "intermediate", "marts")]
+FOLDERS = [f"path:models/{layer}/kaggle" for layer in ("staging", "intermediate", "marts")] + ["path:tests/kaggle"]
 POSTGRES_ONLY = re.compile(r"::|->>|#>>|\bfilter \(|distinct on|\blateral\b|jsonb|split_part|collate")
 
 
@@ -26,10 +26,14 @@ def test_the_models_themselves_hold_no_word_of_postgres_alone() -> None:
 
 
 @pytest.mark.prove
-def test_the_models_compile_for_bigquery_offline(tmp_path: Path) -> None:
-    models = compiled(PROFILE.read_text(), tmp_path, "--target", "offline", select=FOLDERS)
-    assert len(models) == 7
-    for model in models:
-        found = sqlfluff.lint(model.read_text() + "\n", dialect="bigquery", rules=["LT12"])
-        assert [violation["description"] for violation in found if violation["code"] == "PRS"] == [], model.name
-        assert POSTGRES_ONLY.findall(model.read_text()) == [], model.name
+def test_the_models_and_their_tests_compile_for_bigquery_offline(tmp_path: Path) -> None:
+    sql = compiled(PROFILE.read_text(), tmp_path, "--target", "offline", select=FOLDERS)
+    assert len(sql.models) == 7
+    assert {path.stem.split("_kaggle")[0].removesuffix("_int") for path in sql.tests} == {
+        *("unique_combination", "not_null", "assert")
+    }
+    assert len(sql.tests) == 20
+    for path in (*sql.models, *sql.tests):
+        found = sqlfluff.lint(path.read_text() + "\n", dialect="bigquery", rules=["LT12"])
+        assert [violation["description"] for violation in found if violation["code"] == "PRS"] == [], path.name
+        assert POSTGRES_ONLY.findall(path.read_text()) == [], path.name

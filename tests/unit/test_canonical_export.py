@@ -32,6 +32,7 @@ LEFT_OUT = {
     "sales_by_product_line": NO_ROWS_OF_ITS_OWN,
     "sales_by_territory": NO_ROWS_OF_ITS_OWN,
     "top_customers": NO_ROWS_OF_ITS_OWN,
+    "jsonplaceholder_dangling": NO_ROWS_OF_ITS_OWN,
     "randomuser_people": NO_ROWS_OF_ITS_OWN,
     "randomuser_missing_minutes": "by the runs that were complete: circumstances of runs, not responses",
     "run_audit": "circumstances of runs",

@@ -66,9 +66,21 @@ def test_the_verb_prints_them_for_psql() -> None:
 
 
 @pytest.mark.prove
-def test_the_models_compile_for_redshift_offline(tmp_path: Path) -> None:
-    models = compiled(PROFILE, tmp_path, "--full-refresh", select=["path:models/*/sales"])
-    assert len(models) == 14
-    for model in models:
-        assert unparsable(model.read_text() + "\n") == [], model.name
-        assert not {"jsonb", "->>", "any(array(", "isodow", "generate_series"} & set(model.read_text().split())
+def test_the_models_and_their_tests_compile_for_redshift_offline(tmp_path: Path) -> None:
+    sql = compiled(PROFILE, tmp_path, "--full-refresh", select=["path:models/*/sales", "path:tests/sales"])
+    assert len(sql.models) == 14
+    singular = {path.stem for path in sql.tests if path.stem.startswith("assert_")}
+    assert len(singular) == 4
+    assert {"versions_tile_time", "unique_combination", "relationships"} <= {generic(path.stem) for path in sql.tests}
+    for path in (*sql.models, *sql.tests):
+        text = path.read_text()
+        assert unparsable(text + "\n") == [], path.name
+        words = {"jsonb", "->>", "any(array(", "isodow", "generate_series", "window"}
+        assert not words & set(text.split()), path.name
+        assert "is distinct from" not in text, path.name
+
+
+def generic(name: str) -> str:
+    """The generic test of a test's name."""
+    kinds = ("versions_tile_time", "unique_combination", "relationships", "unique", "not_null")
+    return next((kind for kind in kinds if name.startswith(kind)), "")

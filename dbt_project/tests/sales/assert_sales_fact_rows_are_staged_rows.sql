@@ -28,4 +28,4 @@ full join facts using (order_line_key)
 where
     staged.order_line_key is null
     or facts.order_line_key is null
-    or (staged.logical_time, staged.sales) is distinct from (facts.logical_time, facts.sales)
+    or {{ rows_differ(['staged.logical_time', 'staged.sales'], ['facts.logical_time', 'facts.sales']) }}

@@ -26,8 +26,15 @@ inner join {{ ref('dim_products') }} as products on facts.product_code = product
 inner join {{ ref('dim_customers') }} as customers
     on facts.customer_id = customers.customer_id and customers.is_current
 where
-    (lines.product_line, lines.msrp) is distinct from (products.product_line, products.msrp)
-    or (lines.customer_name, lines.city, lines.country, lines.territory)
-    is distinct from (customers.customer_name, customers.city, customers.country, customers.territory)
-    or (lines.contact_last_name, lines.contact_first_name)
-    is distinct from (customers.contact_last_name, customers.contact_first_name)
+    {{ rows_differ(
+        ['lines.product_line', 'lines.msrp'],
+        ['products.product_line', 'products.msrp']
+    ) }}
+    or {{ rows_differ(
+        ['lines.customer_name', 'lines.city', 'lines.country', 'lines.territory'],
+        ['customers.customer_name', 'customers.city', 'customers.country', 'customers.territory']
+    ) }}
+    or {{ rows_differ(
+        ['lines.contact_last_name', 'lines.contact_first_name'],
+        ['customers.contact_last_name', 'customers.contact_first_name']
+    ) }}
