@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 import requests
 import yaml
@@ -132,8 +135,23 @@ def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
         assert_rules_are_evaluated(prometheus, pipeline)
     finally:
         prometheus.close()
-    for title, query in queries("collection"):
-        assert pipeline.rows(query), title
+    assert_the_readers_login_is_answered(pipeline)
+
+
+def assert_the_readers_login_is_answered(pipeline: Pipeline) -> None:
+    """Every panel of the collection, asked by a login such as Compose makes for Grafana."""
+    login, password = f"grafana_{secrets.token_hex(6)}", secrets.token_hex(12)
+    made = pipeline.run("python", "deploy/create_reader.py", "--login", login, READER_PASSWORD=password).ended()
+    assert made.returncode == 0, made.stderr
+    there = {word: pipeline.environ[f"PG{word.upper()}"] for word in ("host", "port")}
+    there |= {"dbname": pipeline.environ["PGDATABASE"], "user": login, "password": password}
+    try:
+        with closing(psycopg2.connect(**there)) as reader, reader, reader.cursor() as cursor:
+            for title, query in queries("collection"):
+                cursor.execute(query)
+                assert cursor.fetchall(), title
+    finally:
+        pipeline.rows(f"drop role {login}")
 
 
 def assert_every_panel_has_data(prometheus: Prometheus, port: int) -> None:
