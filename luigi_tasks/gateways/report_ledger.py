@@ -51,11 +51,22 @@ select count(distinct wallhaven_id) as tried,
 from ops.uploads where run_key = %(run)s
 """
 
+# Attempts at pictures, and the files of an archive that were not kept or are no picture.
 FAILURES = """
+with failed as (
+    select outcome, reason, wallhaven_id as name, upload_id as number, http_status
+    from ops.uploads where run_key = %(run)s and outcome <> 'stored'
+    union all
+    select outcome, reason, name, 0, null from ops.archive_entries where run_key = %(run)s and outcome <> 'stored'
+    union all
+    select m.status, m.reason, e.name, 0, null
+    from ops.archive_entries e join ops.image_metadata m using (sha256)
+    where e.run_key = %(run)s and e.outcome = 'stored' and m.status = 'unreadable'
+)
 select outcome, reason, count(*) as attempts,
-       (array_agg(wallhaven_id order by upload_id))[1:%(examples)s] as examples,
+       (array_agg(name order by number, name))[1:%(examples)s] as examples,
        (array_agg(distinct http_status) filter (where http_status is not null))[1:%(examples)s] as statuses
-from ops.uploads where run_key = %(run)s and outcome <> 'stored'
+from failed
 group by outcome, reason order by attempts desc, outcome, reason limit 50
 """
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 SVG = "http://www.w3.org/2000/svg"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-LABEL = 34
+LABEL, WIDE_LABEL = 34, 64
 WIDTH, WIDE = 540, 1120
+PLOT, LETTER, BETWEEN = 460, 7.5, 14  # of a chart along its labels, in its units
 Number = float | int | None
 Words = Callable[[float], str]
 
@@ -35,9 +36,9 @@ def bars(rows: Sequence[tuple[str, Number]], words: Words = plain, *, wide: bool
 
     config = _config(words, height=16 + 27 * len(rows)) | {"width": WIDE if wide else WIDTH, "margin_right": 64}
     chart = pygal.HorizontalBar(**config, print_values=True, print_values_position="top", show_x_labels=False)
-    chart.x_labels = [_label(name) for name, _ in reversed(rows)]
+    chart.x_labels = [_label(name, WIDE_LABEL if wide else LABEL) for name, _ in reversed(rows)]
     chart.add("", [value for _, value in reversed(rows)])
-    return _drawn(chart, "bars")
+    return _drawn(chart, "bars wide" if wide else "bars")
 
 
 def columns(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words: Words = plain) -> Markup:
@@ -60,7 +61,7 @@ def lines(labels: Sequence[str], series: Mapping[str, Sequence[Number]], words: 
 
 def _along(chart: Graph, labels: Sequence[str], series: Mapping[str, Sequence[Number]], kind: str) -> Markup:
     chart.x_labels = [_label(label) for label in labels]
-    every = max(1, -(-len(labels) // 8))
+    every = max(1, -(-len(labels) // _labels_that_fit(chart.x_labels)))
     chart.x_labels_major = [label for number, label in enumerate(chart.x_labels) if number % every == 0]
     chart.show_minor_x_labels = False
     if chart.config.value_formatter is plain:  # counts: no tick between whole numbers
@@ -68,6 +69,10 @@ def _along(chart: Graph, labels: Sequence[str], series: Mapping[str, Sequence[Nu
     for name, values in series.items():
         chart.add(_label(name), list(values))
     return _drawn(chart, kind)
+
+
+def _labels_that_fit(labels: Sequence[str]) -> int:
+    return max(2, min(8, int(PLOT // (max(map(len, labels), default=0) * LETTER + BETWEEN))))
 
 
 def _ticks(series: Collection[Sequence[Number]], *, stacked: bool) -> list[int]:
@@ -100,15 +105,16 @@ def _config(words: Words, *, height: int = 210, legend: bool = False) -> dict[st
         "legend_at_bottom": True,
         "legend_box_size": 10,
         "x_label_rotation": 0,
+        "truncate_label": -1,  # _label has cut it, and there are no more than fit
         "max_scale": 6,
         "value_formatter": words,
         "no_data_text": "nothing yet",
     }
 
 
-def _label(text: str) -> str:
+def _label(text: str, most: int = LABEL) -> str:
     text = NOT_XML.sub("\ufffd", text)
-    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _drawn(chart: Graph, kind: str) -> Markup:

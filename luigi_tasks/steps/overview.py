@@ -13,7 +13,7 @@ from luigi_tasks.domain.progress import human_bytes
 from luigi_tasks.gateways import postgres, report_ledger
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing
+from luigi_tasks.sources.contract import Archived, Listing
 from luigi_tasks.steps import charts, pages, reports, run_report
 
 CHARTED = 60
@@ -56,7 +56,7 @@ def _row(settings: Settings, run: Mapping[str, Any]) -> dict[str, Any]:
     page = reports.path(settings, run["run_key"])
     link = page.relative_to(reports.folder(settings)).as_posix() if page.exists() else None
     figures = _figures(run)
-    if not isinstance(CATALOGUE.get(run["source"]), Listing):  # run_audit counts uploads, of which there are none
+    if not isinstance(CATALOGUE.get(run["source"]), Listing | Archived):  # it stores nothing but records
         figures |= dict.fromkeys(("uploaded", "failures"))
     return {**run, "figures": figures, "link": link}
 

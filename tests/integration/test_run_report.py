@@ -100,7 +100,7 @@ def test_a_run_with_pictures_says_what_run_audit_says_and_escapes_everything(wor
         "records seen": "30",
         "new": str(audit["inserted"]),
         "pictures stored": "2",
-        "stored": "2.0 KiB",
+        "bytes stored": "2.0 KiB",
         "failed attempts": "3",
         "pictures due now": "3",
         "API answers": str(audit["api_calls"]),
