@@ -101,12 +101,12 @@ def _charts(
         due = [one["pending_after"] for one in figures]
         size = [one["bytes"] or 0 for one in figures]
         drawn.append(("Backlog: pictures due after the run", charts.lines(labels, {"due": due})))
-        drawn.append(("Bytes stored, by run", charts.columns(labels, {"bytes": size}, human_bytes)))
+        drawn.append(("Bytes stored, by run", charts.columns(labels, {"bytes": size}, human_bytes, charts.BYTES)))
     bad = {name: [one[name] or 0 for one in figures] for name in ("failures", "quarantined")}
     if any(map(any, bad.values())):
         drawn.append(("Failures and quarantine, by run", charts.columns(labels, bad)))
     took = [run["duration_seconds"] for run in runs]
-    return [*drawn, ("Duration, by run", charts.columns(labels, {"took": took}, pages.seconds))]
+    return [*drawn, ("Duration, by run", charts.columns(labels, {"took": took}, pages.seconds, charts.SECONDS))]
 
 
 def _growth(figures: Sequence[Mapping[str, Any]], name: str, total: float) -> list[float]:

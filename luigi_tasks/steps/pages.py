@@ -54,9 +54,11 @@ def _environment() -> Environment:
 
 
 def seconds(value: float | None) -> str:
-    """0.42 s, 12.3 s, 12:30 min, 1:02:03 h; a dash for what nobody measured."""
+    """12 s, 0.42 s, 12.3 s, 12:30 min, 1:02:03 h; a dash for what nobody measured."""
     if value is None:
         return "–"
+    if value < 59.95 and value == int(value):
+        return f"{value:.0f} s"
     if value < 59.95:
         return f"{value:.{2 if value < 9.995 else 1}f} s"
     return f"{human_seconds(value)} {'h' if round(value) >= 3600 else 'min'}"
