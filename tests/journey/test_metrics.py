@@ -20,6 +20,7 @@ import requests
 import yaml
 
 from luigi_tasks.gateways import central_scheduler
+from luigi_tasks.gateways.prometheus import HELP
 from tests.journey.running import REPOSITORY, RUN, Pipeline, wait_until
 from twin import Catalogue, Fault
 
@@ -207,4 +208,14 @@ def test_the_dashboards_are_as_the_script_makes_them() -> None:
     command = [sys.executable, str(DEPLOY / "grafana" / "make_dashboards.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [16, 7]
+    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [19, 7]
+
+
+def test_every_metric_is_on_a_panel_or_in_an_alert_and_every_alert_is_tried() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"][0]["rules"]
+    asked = " ".join([*(rule["expr"] for rule in rules), *(query for _, query in queries("pipeline"))])
+    shown = set(re.findall(r"\bdraenei_\w+?(?=_total\b|_bucket\b|\b)", asked))
+    assert shown == HELP.keys()
+    tried = (DEPLOY / "prometheus" / "rules.test.yml").read_text()
+    fired = set(re.findall(r"alertname=\"(\w+)\"[^}]*}', value: [1-9]", tried))
+    assert fired == {rule["alert"] for rule in rules}
