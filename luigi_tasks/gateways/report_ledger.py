@@ -22,6 +22,9 @@ select entity, status, count(*) as answers, sum(body_bytes)::bigint as bytes,
 from ops.pages where run_key = %(run)s group by entity, status order by entity, status
 """
 
+# Those too that never became a page: throttled, unreachable …
+OUTCOMES = "select outcome, requests from ops.requests where run_key = %(run)s order by requests desc, outcome"
+
 # In any 60 s, as the budget counts; its minutes are the calendar's, for a chart.
 PEAK = """
 select coalesce(max(within), 0) as peak from (
@@ -123,6 +126,7 @@ group by s.rotation order by s.rotation desc
 PARTS = {
     "steps": STEPS,
     "answers": ANSWERS,
+    "outcomes": OUTCOMES,
     "minutes": MINUTES,
     "loads": LOADS,
     "failures": FAILURES,

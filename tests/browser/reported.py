@@ -58,6 +58,7 @@ load as (
 insert into ops.quarantine (source, entity, page_id, batch_id, body_sha256, position, violations, record)
 select source, entity, page_id, batch_id, %(run)s, page_id, '[{"path": "/a/long/field", "message": "is no number"}]', ''
 from page, batch;
+insert into ops.requests values (%(run)s, 'answered', 5), (%(run)s, 'throttled', 2);
 insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, reason, http_status, started_at)
 select %(run)s, %(run)s || n, 1, 'gone', 'HTTP 404', 404, now() from generate_series(1, 4) as n;
 insert into ops.dbt_nodes (run_key, step, invocation_id, unique_id, resource_type, status, execution_seconds, failures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import secrets
@@ -9,10 +10,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg2
 import pytest
@@ -117,18 +119,48 @@ def luigid(pipeline: Pipeline) -> Iterator[int]:
     child.kill()
 
 
+class Digests(http.server.BaseHTTPRequestHandler):
+    """A service that remembers what it was told."""
+
+    heard: ClassVar[list[dict[str, str]]] = []
+
+    def do_POST(self) -> None:
+        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def told() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A service's address for NOTIFY_URLS, and the digests that it got."""
+    handler = type("OneService", (Digests,), {"heard": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}/", handler.heard
+        server.shutdown()
+
+
 @needs_prometheus
 def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
-    pipeline: Pipeline, luigid: int, tmp_path: Path
+    pipeline: Pipeline, luigid: int, tmp_path: Path, told: tuple[str, list[dict[str, str]]]
 ) -> None:
+    service, digests = told
     with_luigid = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(luigid))
     pipeline.twin.faults.add(Fault("throttle", "search", retry_after=3))
     prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{luigid}")
     try:
-        done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path")
+        done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path", NOTIFY_URLS=service)
         assert done.returncode == 0, done.stderr
         assert done.stderr.endswith("no ping: ConnectionError (127.0.0.1).\n")
         assert "hidden-path" not in done.stdout + done.stderr
+        [digest] = digests
+        assert digest["title"].startswith(f"Run wallhaven/draenei-9a950608/{RUN} succeeded in ")
+        assert "seen        3 of 3" in digest["message"]
+        assert "uploaded    3 pictures" in digest["message"]
+        assert "report      file://" in digest["message"]
         assert pipeline.verb("fsck").returncode == 0
         assert_what_luigid_says(luigid)
         assert wait_until(prometheus.firing, "an alert") == ["SourceThrottles"], "the first 429 of all is seen"
