@@ -101,6 +101,9 @@ class Settings(DerivativeSettings, SourceSettings):
     gallery: str = Field(
         "folder", description="none folder bucket: where a run that changed something leaves the gallery"
     )
+    gallery_pictures: int = Field(
+        50_000, ge=1, description="of each source the newest so many are in the gallery; the cost of writing it"
+    )
     notify_urls: SecretStr | None = Field(
         None, description="Apprise addresses (mailto:// slack:// tgram:// ntfy:// …) that get a digest of each run"
     )

@@ -12,11 +12,16 @@ FOLDER = Path(__file__).parent / "dashboards"
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
 WAREHOUSE = {"type": "grafana-postgresql-datasource", "uid": "warehouse"}
 Panel = tuple[str, str, str, list[tuple[str, str]]]
+# What Grafana has no unit for: 0 and 1 of a gauge that says whether something failed.
+WORDS = {"0": {"text": "succeeded", "color": "green"}, "1": {"text": "failed", "color": "red"}}
+COLUMN_UNITS = {"bytes": "bytes", "duration_seconds": "s"}
+# A slice a row; without it a pie is one slice, the last row.
+PIE = {"reduceOptions": {"values": True, "calcs": ["lastNotNull"], "fields": ""}}
 
 # title, kind, unit, [(legend, query)]
 PIPELINE: list[Panel] = [
     ("Since the last success", "stat", "s", [("{{source}}", "time() - draenei_last_success_timestamp_seconds")]),
-    ("Last run", "stat", "none", [("{{source}} failed", "draenei_last_run_failed")]),
+    ("Last run", "stat", "failed", [("{{source}}", "draenei_last_run_failed")]),
     ("Pictures due", "stat", "none", [("{{source}}", "draenei_pending_uploads")]),
     ("Records in quarantine", "stat", "none", [("{{source}}", "draenei_quarantine_open")]),
     ("Damaged objects", "stat", "none", [("{{source}}", "draenei_damaged_objects or draenei_lost_pictures")]),
@@ -74,6 +79,12 @@ PIPELINE: list[Panel] = [
         [("{{source}}", "draenei_pending_uploads"), ("details", "draenei_pending_details")],
     ),
     (
+        "Backlog, bytes",
+        "timeseries",
+        "bytes",
+        [("{{source}}", "draenei_pending_bytes")],
+    ),
+    (
         "Minutes missing",
         "timeseries",
         "none",
@@ -84,6 +95,18 @@ PIPELINE: list[Panel] = [
         "timeseries",
         "none",
         [("{{type}} {{status}}", "sum by (type, status) (increase(draenei_dbt_nodes_total[1h]))")],
+    ),
+    (
+        "Time in dbt's nodes",
+        "timeseries",
+        "s",
+        [("{{source}} {{type}}", "sum by (source, type) (increase(draenei_dbt_seconds_total[1h]))")],
+    ),
+    (
+        "Responses kept, by status",
+        "timeseries",
+        "none",
+        [("{{source}} {{status}}", "sum by (source, status) (increase(draenei_pages_total[1h]))")],
     ),
     (
         "Luigi tasks failed",
@@ -181,9 +204,21 @@ def _panel(number: int, panel: Panel, source: dict[str, str]) -> dict[str, Any]:
         "type": kind,
         "datasource": source,
         "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
-        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "fieldConfig": _fields(kind, unit),
+        "options": PIE if kind == "piechart" else {},
         "targets": [_target(letter, *query, kind, source) for letter, query in zip("ABC", queries, strict=False)],
     }
+
+
+def _fields(kind: str, unit: str) -> dict[str, Any]:
+    if unit == "failed":
+        return {"defaults": {"mappings": [{"type": "value", "options": WORDS}]}, "overrides": []}
+    overrides = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": of_column}]}
+        for name, of_column in COLUMN_UNITS.items()
+        if kind == "table"
+    ]
+    return {"defaults": {"unit": unit}, "overrides": overrides}
 
 
 def _target(letter: str, legend: str, query: str, kind: str, source: dict[str, str]) -> dict[str, Any]:

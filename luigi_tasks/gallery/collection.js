@@ -56,6 +56,7 @@ const words = {
   date: (seconds) => (seconds ? new Date(seconds * 1000).toISOString().slice(0, 10) : "unknown"),
   time: (text) => (text ? String(text).slice(0, 16).replace("T", " ") : "now"),
   size: (picture) => `${picture.width} × ${picture.height}`,
+  apart: (bits) => (bits === null ? "never measured" : `${bits} of 64 bits differ`),
   name: (picture) => picture.title || picture.id,
   address: (picture) => `#${new URLSearchParams({ id: picture.id })}`,
 };

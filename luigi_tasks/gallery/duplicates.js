@@ -32,7 +32,7 @@
     const [left, right] = [collection.byId.get(pair.a), collection.byId.get(pair.b)];
     const verdict = verdictOf(pair)?.verdict;
     by("pair").replaceChildren(side(left, right), make("p", { class: "between" },
-      `Pair ${at + 1} of ${queue.length}`, make("b", {}, `${pair.kind}, distance ${pair.distance}`), verdict ? make("b", { class: "said" }, verdict) : ""), side(right, left));
+      `Pair ${at + 1} of ${queue.length}`, make("b", {}, `${pair.kind}, ${words.apart(pair.distance)}`), verdict ? make("b", { class: "said" }, verdict) : ""), side(right, left));
     for (const name of ["same", "different"]) by(name).setAttribute("aria-pressed", String(verdict === name));
   }
   function side(picture, other) {

@@ -6,7 +6,8 @@
 
   function update() {
     const found = filters.chosen(), all = collection.pictures.length;
-    by("count").textContent = found.length === all ? `${words.number(all)} pictures` : `${words.number(found.length)} of ${words.number(all)} pictures`;
+    const counted = found.length === all ? `${words.number(all)} pictures` : `${words.number(found.length)} of ${words.number(all)} pictures`;
+    by("count").textContent = collection.about.most ? `${counted}, the newest of each source` : counted;
     const chips = filters.summary();
     by("chosen").replaceChildren(...chips, ...(chips.length > 1 ? [make("button", { class: "chip clear", onclick: clear }, "Clear all")] : []));
     by("nothing").hidden = found.length > 0;

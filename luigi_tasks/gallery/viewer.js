@@ -116,7 +116,7 @@ const viewer = (() => {
     return rows;
   }
   function near([id, distance, kind]) {
-    const other = collection.byId.get(id), text = `${id} · ${kind} · distance ${distance}`;
+    const other = collection.byId.get(id), text = `${id} · ${kind} · ${words.apart(distance)}`;
     if (!other) return make("span", {}, text);
     const hidden = other.purity === "nsfw" && !filters.state.purity.has("nsfw");
     return make("a", { href: words.address(other), onclick: (event) => { event.preventDefault(); shown.close(); jump(id); } },

@@ -20,7 +20,10 @@ inner join ops.archive_entries as w
 where i.status = 'measured'
 """
 PICTURES = """
-with shown as (select i.*, w.entered_at {shown})
+with shown as (
+    select i.*, w.entered_at {shown}
+    order by w.entered_at desc, i.dataset collate "C", i.name collate "C" limit %(most)s
+)
 select
     w.dataset || '/' || w.name as id, 'kaggle' as source, p.display_name as title,
     coalesce(small.object_key, w.object_key) as small, coalesce(large.object_key, w.object_key) as large,

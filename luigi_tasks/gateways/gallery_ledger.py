@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
+
+from psycopg2.extras import RealDictCursor
 
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.gateways import gallery_kaggle, selects
@@ -23,6 +26,7 @@ from draenei_content.wallpapers as w
 inner join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
 where w.upload_status = 'stored'
 """
+NEWEST = f'{SHOWN} order by w.uploaded_at desc nulls last, w.wallhaven_id collate "C" desc limit %(most)s'
 NO_PAIRS = "select '' as wallhaven_id_a, '' as wallhaven_id_b, 0 as distance, '' as kind where false"
 NO_CLUSTERS = "select '' as wallhaven_id, '' as cluster_id, false as is_canonical where false"
 
@@ -48,6 +52,7 @@ lives as (
         json_agg(json_build_object('state', state, 'from', valid_from, 'to', valid_to, 'reason', reason)
             order by valid_from) as intervals
     from draenei_content.wallpaper_lifecycle
+    where wallhaven_id in (select wallhaven_id from shown)
     group by wallhaven_id
 )
 select
@@ -81,7 +86,8 @@ select
         from ops.uploads as a where a.wallhaven_id = w.wallhaven_id
     ) as attempts,
     origin.facts as origin
-from draenei_content.wallpapers as w
+from shown
+join draenei_content.wallpapers as w on shown.wallhaven_id = w.wallhaven_id
 join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = 'stored' and u.lost_at is null
 left join lives on w.wallhaven_id = lives.wallhaven_id
 left join clusters on w.wallhaven_id = clusters.wallhaven_id
@@ -99,7 +105,6 @@ left join lateral (
     where v.wallhaven_id = w.wallhaven_id and p.status = 200
     order by v.observation_key desc, p.entity limit 1
 ) as origin on true
-where w.upload_status = 'stored'
 order by w.wallhaven_id collate "C"
 """
 THUMBNAIL = """
@@ -163,23 +168,35 @@ def state(cursor: Cursor) -> str:
     return str(row[0])
 
 
-def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]:
-    """Every stored picture by its source and id. small, large: recipes of the thumbnails, see steps/recipes.py."""
+def pictures(cursor: Cursor, small: str, large: str, most: int) -> Iterator[dict[str, Any]]:
+    """Of each source the newest stored pictures, at most so many, by id; fetched as they are asked for.
+
+    small, large: recipes of the thumbnails, see steps/recipes.py.
+    """
     thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
-    recipes = {"small": small, "large": large}
+    given = {"small": small, "large": large, "most": most}
     if selects.exists(cursor, gallery_kaggle.IMAGES):
         sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
-        yield from map(gallery_kaggle.as_shown, selects.rows(cursor, sql, recipes))
+        yield from map(gallery_kaggle.as_shown, _streamed(cursor, sql, given))
     if not selects.exists(cursor, WALLPAPERS):
         return
     both_there = selects.exists(cursor, PAIRS) and selects.exists(cursor, CLUSTERS)
     sql = PICTURES.format(
-        shown=SHOWN,
+        shown=NEWEST,
         pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
         clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
         **thumbnails,
     )
-    yield from selects.rows(cursor, sql, recipes)
+    yield from _streamed(cursor, sql, given)
+
+
+def most_stored(cursor: Cursor) -> int:
+    """Stored pictures of the source that has the most."""
+    sources = {WALLPAPERS: SHOWN, gallery_kaggle.IMAGES: f"select 1 {gallery_kaggle.SHOWN}"}
+    counts = [f"(select count(*) from ({sql}) as s)" for table, sql in sources.items() if selects.exists(cursor, table)]  # noqa: S608
+    cursor.execute(f"select greatest({', '.join(counts)})")
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 def queries(cursor: Cursor) -> list[dict[str, Any]]:
@@ -208,3 +225,9 @@ def require_models(cursor: Cursor) -> None:
 def has_models(cursor: Cursor) -> bool:
     """Whether dbt has built pictures that can be shown."""
     return selects.exists(cursor, WALLPAPERS) or selects.exists(cursor, gallery_kaggle.IMAGES)
+
+
+def _streamed(cursor: Cursor, sql: str, arguments: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    with closing(cursor.connection.cursor("gallery", cursor_factory=RealDictCursor)) as streaming:
+        streaming.execute(sql, arguments)
+        yield from map(dict, streaming)

@@ -32,8 +32,13 @@ said (name, labels, value) as (
     select 'draenei_uploads_total', jsonb_build_object('outcome', outcome), count(*)
     from ops.uploads where run_key = %(run)s group by outcome
     union all
-    select 'draenei_stored_bytes_total', '{}', coalesce(sum(bytes), 0)
-    from ops.uploads where run_key = %(run)s and outcome = 'stored'
+    select 'draenei_stored_bytes_total', '{}', coalesce(sum(bytes), 0) from (
+        select bytes from ops.uploads where run_key = %(run)s and outcome = 'stored'
+        union all
+        select bytes from ops.archive_entries where run_key = %(run)s and outcome = 'stored'
+        union all
+        select bytes from ops.archive_versions where run_key = %(run)s
+    ) as stored
     union all
     select 'draenei_step_seconds_bucket', jsonb_build_object('step', step, 'le', le::text),
            count(*) filter (where seconds <= le)

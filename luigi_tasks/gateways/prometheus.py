@@ -21,7 +21,7 @@ HELP = {
     "draenei_requests": "requests to the source, by what they came to, those that never became a page too",
     "draenei_records": "records of loaded pages, by what became of them",
     "draenei_uploads": "attempts at pictures, by outcome",
-    "draenei_stored_bytes": "bytes of pictures stored",
+    "draenei_stored_bytes": "bytes of pictures and of archives' files stored",
     "draenei_step_seconds": "how long complete steps took",
     "draenei_dbt_nodes": "dbt nodes that ran, by status",
     "draenei_dbt_seconds": "time that dbt spent in nodes",

@@ -24,6 +24,9 @@ select entity, status, count(*) as answers, sum(body_bytes)::bigint as bytes,
 from ops.pages where run_key = %(run)s group by entity, status order by entity, status
 """
 
+# Those too that never became a page: throttled, unreachable …
+OUTCOMES = "select outcome, requests from ops.requests where run_key = %(run)s order by requests desc, outcome"
+
 # In any 60 s, as the budget counts; its minutes are the calendar's, for a chart.
 PEAK = """
 select coalesce(max(within), 0) as peak from (
@@ -64,20 +67,22 @@ from (
 ) as files
 """
 
+# Attempts at pictures, and the files of an archive that were not kept or are no picture.
 FAILURES = """
-select outcome, reason, count(*) as attempts,
-       (array_agg(example order by place))[1:%(examples)s] as examples,
-       (array_agg(distinct http_status) filter (where http_status is not null))[1:%(examples)s] as statuses
-from (
-    select outcome, reason, wallhaven_id as example, to_char(upload_id, 'FM0000000000000000000') as place, http_status
+with failed as (
+    select outcome, reason, wallhaven_id as name, upload_id as number, http_status
     from ops.uploads where run_key = %(run)s and outcome <> 'stored'
     union all
-    select outcome, reason, name, name, null from ops.archive_entries where run_key = %(run)s and outcome <> 'stored'
+    select outcome, reason, name, 0, null from ops.archive_entries where run_key = %(run)s and outcome <> 'stored'
     union all
-    select 'unreadable', m.reason, e.name, e.name, null
-    from ops.archive_entries as e inner join ops.image_metadata as m using (sha256)
+    select m.status, m.reason, e.name, 0, null
+    from ops.archive_entries e join ops.image_metadata m using (sha256)
     where e.run_key = %(run)s and e.outcome = 'stored' and m.status = 'unreadable'
-) as failed
+)
+select outcome, reason, count(*) as attempts,
+       (array_agg(name order by number, name))[1:%(examples)s] as examples,
+       (array_agg(distinct http_status) filter (where http_status is not null))[1:%(examples)s] as statuses
+from failed
 group by outcome, reason order by attempts desc, outcome, reason limit 50
 """
 
@@ -134,6 +139,7 @@ group by s.rotation order by s.rotation desc
 PARTS = {
     "steps": STEPS,
     "answers": ANSWERS,
+    "outcomes": OUTCOMES,
     "minutes": MINUTES,
     "loads": LOADS,
     "failures": FAILURES,

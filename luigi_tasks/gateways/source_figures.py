@@ -75,8 +75,14 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         _kaggle("Products by gender", "kaggle_product_counts", "products", "gender"),
         _kaggle("Products by year", "kaggle_product_counts", "products", "season_year", "columns"),
         _kaggle("Pictures by shape", "kaggle_picture_counts", "pictures", "shape"),
-        _kaggle("Pictures by brightness", "kaggle_picture_counts", "pictures", "brightness"),
-        _kaggle("Pictures by size", "kaggle_picture_counts", "pictures", "size"),
+        _kaggle(
+            "Pictures by brightness, from black (0) to white (1)",
+            "kaggle_picture_counts",
+            "pictures",
+            "brightness",
+            "columns",
+        ),
+        _kaggle("Pictures by size in pixels", "kaggle_picture_counts", "pictures", "size"),
     ),
 }
 

@@ -41,38 +41,49 @@ def contact_sheet(
 ) -> int:
     """Draw the first 200 pictures, in the order of keys, into destination; the number drawn.
 
-    The same pictures give the same bytes. cell: width and height in pixels. An object that has been taken away since
-    leaves its cell empty. Nothing to draw: no file, 0. Raises StoreError.
+    The same pictures give the same bytes. cell: width and height in pixels; pictures that are all smaller get smaller
+    cells, and more of them in a row. An object that has been taken away since leaves its cell empty. Nothing to draw:
+    no file, 0. Raises StoreError.
     """
-    shown = keys[:MAX_PICTURES]
-    columns = max(1, min(columns, len(shown)))
-    rows = -(-len(shown) // columns)
-    pitch = (cell[0] + GAP, cell[1] + GAP)
-    drawn = 0
-    with Image.new("RGB", (columns * pitch[0] + GAP, rows * pitch[1] + GAP), GROUND) as sheet:
-        for number, key in enumerate(shown):
-            row, column = divmod(number, columns)
-            corner = (GAP + column * pitch[0], GAP + row * pitch[1])
-            drawn += _draw(sheet, store, key, corner, cell)
-        if drawn:
-            _save(sheet, destination)
+    found = [_read(store, key, cell) for key in keys[:MAX_PICTURES]]
+    drawn = sum(small is not None for small in found)
+    if not drawn:
+        return 0
+    width = columns * (cell[0] + GAP)
+    cell = _cell([small.size for small in found if small], cell)
+    columns = min(width // (cell[0] + GAP), len(found))
+    rows = -(-len(found) // columns)
+    with Image.new("RGB", (columns * (cell[0] + GAP) + GAP, rows * (cell[1] + GAP) + GAP), GROUND) as sheet:
+        for number, small in enumerate(found):
+            if small:
+                row, column = divmod(number, columns)
+                _draw(sheet, small, (GAP + column * (cell[0] + GAP), GAP + row * (cell[1] + GAP)), cell)
+        _save(sheet, destination)
     return drawn
 
 
-def _draw(sheet: Image.Image, store: ObjectStore, key: str, corner: tuple[int, int], cell: tuple[int, int]) -> bool:
+def _cell(sizes: Sequence[tuple[int, int]], most: tuple[int, int]) -> tuple[int, int]:
+    """As large as the largest where none fills its cell in either direction."""
+    width, height = (max(lengths) for lengths in zip(*sizes, strict=True))
+    return (width, height) if width < most[0] and height < most[1] else most
+
+
+def _read(store: ObjectStore, key: str, cell: tuple[int, int]) -> Image.Image | None:
     try:
         body = store.get(key)
     except ObjectMissing:
-        return False
+        return None
     try:
-        small = _small(body, cell)
+        return _small(body, cell)
     except DECODER_ERRORS as problem:
         raise StoreError(
             "a stored picture does not decode", where=store.uri(key), mend="Run `python -m luigi_tasks fsck`."
         ) from problem
+
+
+def _draw(sheet: Image.Image, small: Image.Image, corner: tuple[int, int], cell: tuple[int, int]) -> None:
     centred = (corner[0] + (cell[0] - small.width) // 2, corner[1] + (cell[1] - small.height) // 2)
     sheet.paste(small, centred, mask=small if small.mode == "RGBA" else None)
-    return True
 
 
 def _small(body: bytes, cell: tuple[int, int]) -> Image.Image:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.gateways import gallery_ledger, postgres, whole_file
@@ -41,14 +41,27 @@ PART_NAME = re.compile(r"(list|detail|duplicates)-[0-9a-f]{16}\.js")
 COPIES = "pictures"
 
 
+class Packed(NamedTuple):
+    """A picture as it is written: JSON of its row in a list, but for the last value, and of its details."""
+
+    id: str
+    row: str
+    details: str
+    thumbnails: tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Content:
-    """What a gallery shows. state: as state() has it; the rest as gallery_ledger has it."""
+    """What a gallery shows. state: as state() has it; queries and review as gallery_ledger has them.
+
+    most: GALLERY_PICTURES, where there are more than that.
+    """
 
     state: str
-    pictures: Sequence[Mapping[str, Any]]
+    pictures: Sequence[Packed]
     queries: Sequence[Mapping[str, Any]]
     review: Mapping[str, Any]
+    most: int | None = None
 
 
 def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
@@ -61,7 +74,7 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
     with postgres.transaction(settings) as cursor:
         if not gallery_ledger.has_models(cursor):
             return {}
-        now = state(cursor)
+        now = state(settings, cursor)
     out, done = home(settings), dict[str, object]()
     there = _index(out)
     if (there.get("state"), there.get("base")) != (now, _base(settings, out)):
@@ -71,9 +84,9 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
     return done
 
 
-def state(cursor: Cursor) -> str:
-    """A word that changes when the gallery would: by what it shows, or by how."""
-    return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}"
+def state(settings: Settings, cursor: Cursor) -> str:
+    """A word that changes when the gallery would: by what it shows, by how, or by how much."""
+    return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}-{settings.gallery_pictures}"
 
 
 def home(settings: Settings) -> Path:
@@ -88,22 +101,38 @@ def write(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object
     """
     content = read(settings)
     if settings.bucket_name:
-        _copy_thumbnails(store, content.pictures, out / COPIES)
+        _copy_thumbnails(store, (key for one in content.pictures for key in one.thumbnails), out / COPIES)
     lay_out(content, out, _base(settings, out))
     return {"gallery": str(out / "index.html"), "gallery_pictures": len(content.pictures)}
 
 
 def read(settings: Settings) -> Content:
     """What the tables say now. Raises WarehouseError before the first dbt build."""
-    recipes = thumbnails(settings)
+    recipes, most = thumbnails(settings), settings.gallery_pictures
     with postgres.transaction(settings) as cursor:
         gallery_ledger.require_models(cursor)
+        queries = gallery_ledger.queries(cursor)
+        pictures = pack(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest, most), queries)
         return Content(
-            state(cursor),
-            list(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest)),
-            gallery_ledger.queries(cursor),
+            state(settings, cursor),
+            pictures,
+            queries,
             {"pairs": gallery_ledger.review(cursor), "verdicts": gallery_ledger.verdicts(cursor)},
+            most if gallery_ledger.most_stored(cursor) > most else None,
         )
+
+
+def pack(pictures: Iterable[Mapping[str, Any]], queries: Sequence[Mapping[str, Any]]) -> list[Packed]:
+    """Rows of gallery_ledger one by one, so that no more than one is here as objects."""
+    numbers = {query["key"]: number for number, query in enumerate(queries)}
+    packed = []
+    for picture in pictures:
+        found_by = [numbers[key] for key in picture["queries"]]
+        row = [found_by if name == "queries" else picture[name] for name in COLUMNS]
+        details = {name: picture[name] for name in DETAILS}
+        kept = (picture["small"], picture["large"])
+        packed.append(Packed(picture["id"], _json(row).removesuffix("]"), _json(details), kept))
+    return packed
 
 
 def lay_out(content: Content, out: Path, base: str) -> None:
@@ -113,7 +142,7 @@ def lay_out(content: Content, out: Path, base: str) -> None:
     for name, body in gallery_shell.shell().items():
         _write(out / name, body)
     index = _parts(data, content) | {"state": content.state, "base": base}
-    _write(data / "index.js", _script("index", index))
+    _write(data / "index.js", _script("index", _json(index)))
     kept = {*index["lists"], *index["details"], index["duplicates"]}
     for path in data.iterdir():
         if PART_NAME.fullmatch(path.name) and path.name not in kept:
@@ -125,7 +154,7 @@ def upload(settings: Settings, store: ObjectStore, out: Path) -> dict[str, objec
     if not settings.bucket_name:
         raise SettingsError("there is no bucket to upload to", mend="Set BUCKET_NAME, or open the folder's index.html.")
     index = _index(out) | {"base": "../"}
-    return gallery_bucket.upload(store, out, _script("index", index).encode(), index["state"])
+    return gallery_bucket.upload(store, out, _script("index", _json(index)).encode(), index["state"])
 
 
 def _index(out: Path) -> dict[str, Any]:
@@ -138,39 +167,40 @@ def _index(out: Path) -> dict[str, Any]:
 
 
 def _parts(data: Path, content: Content) -> dict[str, Any]:
-    pictures, queries = content.pictures, content.queries
-    numbers = {query["key"]: number for number, query in enumerate(queries)}
-    detail_parts = _power_of_two(len(pictures) / DETAIL_PART)
-    lists: list[list[list[Any]]] = [[] for _ in range(_power_of_two(len(pictures) / LIST_PART))]
-    details: list[dict[str, Any]] = [{} for _ in range(detail_parts)]
+    pictures = content.pictures
+    lists: list[list[str]] = [[] for _ in range(_power_of_two(len(pictures) / LIST_PART))]
+    details: list[list[str]] = [[] for _ in range(_power_of_two(len(pictures) / DETAIL_PART))]
     for picture in pictures:
-        checksum = zlib.crc32(picture["id"].encode())
-        found_by = [numbers[key] for key in picture["queries"]]
-        row = [found_by if name == "queries" else picture[name] for name in COLUMNS]
-        lists[checksum % len(lists)].append([*row, checksum % detail_parts])
-        details[checksum % detail_parts][picture["id"]] = {name: picture[name] for name in DETAILS}
+        checksum = zlib.crc32(picture.id.encode())
+        lists[checksum % len(lists)].append(f"{picture.row},{checksum % len(details)}]")
+        details[checksum % len(details)].append(f"{_json(picture.id)}:{picture.details}")
     return {
         "size": len(pictures),
+        "most": content.most,
         "columns": [*COLUMNS, "part"],
-        "queries": queries,
-        "lists": [_part(data, "list", number, part) for number, part in enumerate(lists)],
-        "details": [_part(data, "detail", number, part) for number, part in enumerate(details)],
-        "duplicates": _part(data, "duplicates", 0, content.review),
+        "queries": content.queries,
+        "lists": [_part(data, "list", number, f"[{','.join(part)}]") for number, part in enumerate(lists)],
+        "details": [_part(data, "detail", number, f"{{{','.join(part)}}}") for number, part in enumerate(details)],
+        "duplicates": _part(data, "duplicates", 0, _json(content.review)),
     }
 
 
-def _part(data: Path, kind: str, number: int, content: object) -> str:
-    text = _script(kind, number, content)
+def _part(data: Path, kind: str, number: int, written: str) -> str:
+    text = _script(kind, str(number), written)
     name = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.js"
     if not (data / name).exists():
         _write(data / name, text)
     return name
 
 
-def _script(kind: str, *arguments: object) -> str:
-    """A call with JSON arguments. ASCII only, so that nothing in a tag can end a line or a script."""
-    written = (json.dumps(argument, default=str, separators=(",", ":")) for argument in arguments)
+def _script(kind: str, *written: str) -> str:
+    """A call with arguments that are JSON already."""
     return f"collection.{kind}({','.join(written)});\n"
+
+
+def _json(content: object) -> str:
+    """ASCII only, so that nothing in a tag can end a line or a script."""
+    return json.dumps(content, default=str, separators=(",", ":"))
 
 
 def _base(settings: Settings, out: Path) -> str:
@@ -180,9 +210,8 @@ def _base(settings: Settings, out: Path) -> str:
     return f"{Path(os.path.relpath(settings.draenei_home / 'objects', out)).as_posix()}/"
 
 
-def _copy_thumbnails(store: ObjectStore, pictures: Iterable[Mapping[str, Any]], folder: Path) -> None:
-    wanted = {picture[size] for picture in pictures for size in ("small", "large")}
-    wanted = {key for key in wanted if key.startswith("derivatives/")}
+def _copy_thumbnails(store: ObjectStore, keys: Iterable[str], folder: Path) -> None:
+    wanted = {key for key in keys if key.startswith("derivatives/")}
     for key in sorted(wanted):
         if not (folder / key).exists():
             try:

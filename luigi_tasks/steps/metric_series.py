@@ -11,7 +11,7 @@ from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.publishing import Outcome
 from luigi_tasks.gateways import request_ledger
 from luigi_tasks.gateways.prometheus import Sample
-from luigi_tasks.sources.contract import Listing, Source
+from luigi_tasks.sources.contract import Archived, Listing, Source
 
 REQUESTS = (request_ledger.ANSWERED, *sorted({SourceError.outcome, *(k.outcome for k in SourceError.__subclasses__())}))
 RUN_ENDS = ("succeeded", "failed")
@@ -43,8 +43,13 @@ def _series(source: Source) -> Iterator[tuple[str, Mapping[str, str]]]:
             yield "draenei_pages_total", {**own, "entity": name, "status": str(code)}
         for result in RECORDS:
             yield "draenei_records_total", {**own, "entity": name, "result": result}
-    if isinstance(source, Listing):
+    yield from _stored(source, own)
+
+
+def _stored(source: Source, own: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    if isinstance(source, Listing | Archived):
         yield "draenei_stored_bytes_total", own
+    if isinstance(source, Listing):
         for upload in Outcome:
             yield "draenei_uploads_total", {**own, "outcome": str(upload)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from luigi_tasks.domain.errors import NotificationError
 from luigi_tasks.gateways import notifications
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import summary
@@ -17,11 +18,21 @@ def notify(settings: Settings, run_key: str) -> int:
     Raises SettingsError or NotificationError.
     """
     facts = summary.facts(settings, run_key)
+    missed = _ping(settings, facts)
+    told = tell(settings, facts) if settings.notify_urls and worth_telling(facts, settings.notify_when) else 0
+    if missed:
+        raise missed
+    return told
+
+
+def _ping(settings: Settings, facts: dict[str, Any]) -> NotificationError | None:
+    """What kept the ping from arriving: it is raised when the digest is out, which has no part in that."""
     if settings.deadman_url and facts["state"] == "succeeded":
-        notifications.ping(settings.deadman_url.get_secret_value())
-    if not settings.notify_urls or not worth_telling(facts, settings.notify_when):
-        return 0
-    return tell(settings, facts)
+        try:
+            notifications.ping(settings.deadman_url.get_secret_value())
+        except NotificationError as problem:
+            return problem
+    return None
 
 
 def tell(settings: Settings, facts: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from luigi_tasks.domain.progress import human_bytes
 from luigi_tasks.gateways import postgres, report_ledger
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Listing
+from luigi_tasks.sources.contract import Archived, Listing
 from luigi_tasks.steps import charts, pages, reports, run_report
 
 CHARTED = 60
@@ -56,7 +56,7 @@ def _row(settings: Settings, run: Mapping[str, Any]) -> dict[str, Any]:
     page = reports.path(settings, run["run_key"])
     link = page.relative_to(reports.folder(settings)).as_posix() if page.exists() else None
     figures = _figures(run)
-    if not isinstance(CATALOGUE.get(run["source"]), Listing):  # run_audit counts uploads, of which there are none
+    if not isinstance(CATALOGUE.get(run["source"]), Listing | Archived):  # it stores nothing but records
         figures |= dict.fromkeys(("uploaded", "failures"))
     return {**run, "figures": figures, "link": link}
 
@@ -101,12 +101,12 @@ def _charts(
         due = [one["pending_after"] for one in figures]
         size = [one["bytes"] or 0 for one in figures]
         drawn.append(("Backlog: pictures due after the run", charts.lines(labels, {"due": due})))
-        drawn.append(("Bytes stored, by run", charts.columns(labels, {"bytes": size}, human_bytes)))
+        drawn.append(("Bytes stored, by run", charts.columns(labels, {"bytes": size}, human_bytes, charts.BYTES)))
     bad = {name: [one[name] or 0 for one in figures] for name in ("failures", "quarantined")}
     if any(map(any, bad.values())):
         drawn.append(("Failures and quarantine, by run", charts.columns(labels, bad)))
     took = [run["duration_seconds"] for run in runs]
-    return [*drawn, ("Duration, by run", charts.columns(labels, {"took": took}, pages.seconds))]
+    return [*drawn, ("Duration, by run", charts.columns(labels, {"took": took}, pages.seconds, charts.SECONDS))]
 
 
 def _growth(figures: Sequence[Mapping[str, Any]], name: str, total: float) -> list[float]:

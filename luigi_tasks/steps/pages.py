@@ -46,16 +46,26 @@ def _environment() -> Environment:
         "money": lambda value: f"{value:,.0f}",
         "bytes": lambda value: human_bytes(float(value or 0)),
         "took": seconds,
+        "some": some,
         "moment": moment,
     }
     return environment
 
 
 def seconds(value: float | None) -> str:
-    """0.42 s below ten seconds, 12:30 above; a dash for what nobody measured."""
+    """12 s, 0.42 s, 12.3 s, 12:30 min, 1:02:03 h; a dash for what nobody measured."""
     if value is None:
         return "–"
-    return f"{value:.2f} s" if value < 10 else human_seconds(value)
+    if value < 59.95 and value == int(value):
+        return f"{value:.0f} s"
+    if value < 59.95:
+        return f"{value:.{2 if value < 9.995 else 1}f} s"
+    return f"{human_seconds(value)} {'h' if round(value) >= 3600 else 'min'}"
+
+
+def some(number: int, one: str) -> str:
+    """'1 answer', '2 answers'."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def moment(value: datetime.datetime | str | None) -> str:

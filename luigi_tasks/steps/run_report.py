@@ -74,7 +74,7 @@ def _shown(facts: dict[str, Any], found: dict[str, Any], per_minute: int | None)
         "run": facts,
         "counted": counted if "seen" in facts else None,
         "has_pictures": has_pictures,
-        "is_archive": isinstance(source, Archived),
+        "has_files": isinstance(source, Archived),
         "certificate": facts["certificate"],
         "certified": summary.certified(facts["certificate"]) if has_pictures else None,
         "sheet": _sheet(facts.get("contact_sheet")),
@@ -101,7 +101,8 @@ def _charts(
         answers = {"answers": [one["answers"] for one in minutes], "budget": [per_minute] * len(minutes)}
         drawn["requests"] = charts.lines([f"{one['minute']:%H:%M}" for one in minutes], answers)
     if found["nodes"]:
-        slowest = [(_node(node), node["execution_seconds"]) for node in found["nodes"][:SLOWEST]]
+        steps = {node["step"] for node in found["nodes"]}
+        slowest = [(_node(node, len(steps) > 1), node["execution_seconds"]) for node in found["nodes"][:SLOWEST]]
         drawn["nodes"] = charts.bars(slowest, pages.seconds, wide=True)
     return drawn
 
@@ -121,9 +122,10 @@ def _funnel(pictures: Mapping[str, int], counted: Mapping[str, Any], has_picture
     return [("seen", counted["seen"]), ("new", counted["inserted"]), *last]
 
 
-def _node(node: Mapping[str, Any]) -> str:
+def _node(node: Mapping[str, Any], with_step: bool) -> str:
     parts = node["unique_id"].split(".")
-    return f"{parts[2] if len(parts) > 2 else parts[-1]} ({node['step']})"
+    name = parts[2] if len(parts) > 2 else parts[-1]
+    return f"{node['step']}: {name}" if with_step else name
 
 
 def _figure(figure: source_figures.Figure) -> Markup | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from luigi_tasks.steps.gallery import Content, lay_out
+from luigi_tasks.steps.gallery import Content, lay_out, pack
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -99,7 +99,7 @@ def content(size: int) -> Content:
         {"a": a, "b": b, "sha256_a": sha256(a), "sha256_b": sha256(b), "distance": 2, "kind": "near"} for a, b in NEAR
     ]
     review = {"pairs": pairs, "verdicts": [VERDICT]}
-    return Content("state", [picture(number) for number in range(size)], queries, review)
+    return Content("state", pack(map(picture, range(size)), queries), queries, review)
 
 
 def gallery(folder: Path, size: int) -> Path:

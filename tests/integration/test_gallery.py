@@ -74,6 +74,13 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
     gallery.write(c.settings, c.store, tmp_path / "home" / "again")
     assert bytes_by_name(tmp_path / "home" / "again") == before, "the same tables, the same bytes"
 
+    newest = warehouse.rows(
+        "select wallhaven_id from draenei_content.wallpapers"
+        " order by uploaded_at desc, wallhaven_id collate \"C\" desc limit 7"
+    )
+    assert gallery.refresh(c.settings.model_copy(update={"gallery_pictures": 7}), c.store)["gallery_pictures"] == 7
+    assert rows(folder).keys() == {picture_id for (picture_id,) in newest}
+    assert (about["most"], said(folder, "index")[0]["most"]) == (None, 7)
     _what_people_and_the_site_do_shows(c, monkeypatch)
     _the_bucket_has_it_though_an_upload_failed(c)
 

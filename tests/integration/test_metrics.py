@@ -169,6 +169,24 @@ def test_steps_are_a_histogram_with_every_bucket(warehouse: Warehouse) -> None:
     assert found[f"draenei_step_seconds_count{{{labels}}}"] == 1
 
 
+def test_bytes_of_an_archive_stay_counted_when_a_later_one_replaces_its_files(warehouse: Warehouse) -> None:
+    enter(warehouse, "succeeded")
+    stored = 'draenei_stored_bytes_total{source="wallhaven"}'
+    warehouse.rows(
+        "insert into ops.archive_entries (dataset, name, folder, run_key, outcome, object_key, sha256, bytes, crc32)"
+        " select 'd', n::text, 'images', %s, 'stored', 'k' || n, repeat('a', 64), 700, 1 from generate_series(1, 2) n",
+        RUN,
+    )
+    assert told(metrics.tell(warehouse.settings(), RUN))[stored] == 1400
+    warehouse.rows(
+        "insert into ops.archive_versions (object_key, dataset, name, run_key, sha256, bytes, crc32, entered_at,"
+        " replaced_in) select object_key, dataset, name, run_key, sha256, bytes, crc32, entered_at, run_key"
+        " from ops.archive_entries where name = '1'"
+    )
+    warehouse.rows("delete from ops.archive_entries where name = '1'")
+    assert told(metrics.tell(warehouse.settings(), RUN))[stored] == 1400
+
+
 def test_telling_twice_adds_an_end_and_nothing_else(warehouse: Warehouse) -> None:
     enter(warehouse, "succeeded")
     connection = warehouse.connect()

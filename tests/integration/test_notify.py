@@ -130,6 +130,17 @@ def test_a_ping_that_is_not_taken_is_said_without_its_path(
     assert SECRET not in str(refused.value)
 
 
+def test_a_ping_that_does_not_arrive_keeps_no_digest_back(
+    warehouse: Warehouse, service: tuple[str, type[Service]]
+) -> None:
+    address, handler = service
+    enter_run(warehouse)
+    words = {"notify_urls": f"json://{address}/{SECRET}", "notify_when": "always"}
+    with pytest.raises(NotificationError, match="no ping"):
+        notify.notify(warehouse.settings(**words, deadman_url=f"http://127.0.0.1:1/{SECRET}"), RUN)
+    assert [digest["title"] for _, _, digest in handler.heard] == [f"Run {RUN} succeeded"]
+
+
 def test_what_is_no_address_is_a_setting_to_mend(warehouse: Warehouse) -> None:
     enter_run(warehouse, "failed", "x")
     with pytest.raises(SettingsError, match="NOTIFY_URLS") as refused:

@@ -87,6 +87,7 @@ def test_a_run_with_pictures_says_what_run_audit_says_and_escapes_everything(wor
         " ops.batches b where p.run_key = b.run_key limit 1",
         json.dumps([{"path": f"/{EVIL}", "message": EVIL}]),
     )
+    world.warehouse.rows("insert into ops.requests values (%s, 'throttled', 17), (%s, 'failed', 1)", key, key)
     sheet = world.settings.draenei_home / "sheet.webp"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 8)).save(sheet)
@@ -100,7 +101,7 @@ def test_a_run_with_pictures_says_what_run_audit_says_and_escapes_everything(wor
         "records seen": "30",
         "new": str(audit["inserted"]),
         "pictures stored": "2",
-        "stored": "2.0 KiB",
+        "bytes stored": "2.0 KiB",
         "failed attempts": "3",
         "pictures due now": "3",
         "API answers": str(audit["api_calls"]),
@@ -108,6 +109,7 @@ def test_a_run_with_pictures_says_what_run_audit_says_and_escapes_everything(wor
     for number in ("30", "5", "3", "2"):  # seen; tried; downloaded: stored and corrupt; stored
         assert number in page.words["funnel"].split()
     assert "HTTP 404 2 404 a3, a4" in " ".join(page.words["failures"].split())
+    assert "17 throttled 2 answered 1 failed" in " ".join(page.words["requests"].split())
     for section in ("failures", "dbt", "quarantine"):
         assert EVIL in page.words[section], section
     assert EVIL in page.words["error"]

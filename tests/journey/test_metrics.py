@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import psycopg2
 import pytest
 import requests
 import yaml
 
 from luigi_tasks.gateways import central_scheduler
+from luigi_tasks.gateways.prometheus import HELP
 from tests.journey.running import REPOSITORY, RUN, Pipeline, wait_until
 from twin import Catalogue, Fault
 
@@ -113,18 +119,48 @@ def luigid(pipeline: Pipeline) -> Iterator[int]:
     child.kill()
 
 
+class Digests(http.server.BaseHTTPRequestHandler):
+    """A service that remembers what it was told."""
+
+    heard: ClassVar[list[dict[str, str]]] = []
+
+    def do_POST(self) -> None:
+        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def told() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A service's address for NOTIFY_URLS, and the digests that it got."""
+    handler = type("OneService", (Digests,), {"heard": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}/", handler.heard
+        server.shutdown()
+
+
 @needs_prometheus
 def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
-    pipeline: Pipeline, luigid: int, tmp_path: Path
+    pipeline: Pipeline, luigid: int, tmp_path: Path, told: tuple[str, list[dict[str, str]]]
 ) -> None:
+    service, digests = told
     with_luigid = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(luigid))
     pipeline.twin.faults.add(Fault("throttle", "search", retry_after=3))
     prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{luigid}")
     try:
-        done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path")
+        done = pipeline.collect(RUN, *with_luigid, DEADMAN_URL="http://127.0.0.1:1/hidden-path", NOTIFY_URLS=service)
         assert done.returncode == 0, done.stderr
         assert done.stderr.endswith("no ping: ConnectionError (127.0.0.1).\n")
         assert "hidden-path" not in done.stdout + done.stderr
+        [digest] = digests
+        assert digest["title"].startswith(f"Run wallhaven/draenei-9a950608/{RUN} succeeded in ")
+        assert "seen        3 of 3" in digest["message"]
+        assert "uploaded    3 pictures" in digest["message"]
+        assert "report      file://" in digest["message"]
         assert pipeline.verb("fsck").returncode == 0
         assert_what_luigid_says(luigid)
         assert wait_until(prometheus.firing, "an alert") == ["SourceThrottles"], "the first 429 of all is seen"
@@ -132,8 +168,23 @@ def test_a_run_is_scraped_from_luigid_and_every_query_is_answered(
         assert_rules_are_evaluated(prometheus, pipeline)
     finally:
         prometheus.close()
-    for title, query in queries("collection"):
-        assert pipeline.rows(query), title
+    assert_the_readers_login_is_answered(pipeline)
+
+
+def assert_the_readers_login_is_answered(pipeline: Pipeline) -> None:
+    """Every panel of the collection, asked by a login such as Compose makes for Grafana."""
+    login, password = f"grafana_{secrets.token_hex(6)}", secrets.token_hex(12)
+    made = pipeline.run("python", "deploy/create_reader.py", "--login", login, READER_PASSWORD=password).ended()
+    assert made.returncode == 0, made.stderr
+    there = {word: pipeline.environ[f"PG{word.upper()}"] for word in ("host", "port")}
+    there |= {"dbname": pipeline.environ["PGDATABASE"], "user": login, "password": password}
+    try:
+        with closing(psycopg2.connect(**there)) as reader, reader, reader.cursor() as cursor:
+            for title, query in queries("collection"):
+                cursor.execute(query)
+                assert cursor.fetchall(), title
+    finally:
+        pipeline.rows(f"drop role {login}")
 
 
 def assert_every_panel_has_data(prometheus: Prometheus, port: int) -> None:
@@ -189,4 +240,14 @@ def test_the_dashboards_are_as_the_script_makes_them() -> None:
     command = [sys.executable, str(DEPLOY / "grafana" / "make_dashboards.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [16, 7]
+    assert [len(board["panels"]) for board in DASHBOARDS.values()] == [19, 7]
+
+
+def test_every_metric_is_on_a_panel_or_in_an_alert_and_every_alert_is_tried() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"][0]["rules"]
+    asked = " ".join([*(rule["expr"] for rule in rules), *(query for _, query in queries("pipeline"))])
+    shown = set(re.findall(r"\bdraenei_\w+?(?=_total\b|_bucket\b|\b)", asked))
+    assert shown == HELP.keys()
+    tried = (DEPLOY / "prometheus" / "rules.test.yml").read_text()
+    fired = set(re.findall(r"alertname=\"(\w+)\"[^}]*}', value: [1-9]", tried))
+    assert fired == {rule["alert"] for rule in rules}

@@ -51,6 +51,14 @@ def test_a_picture_of_another_shape_is_letterboxed(tmp_path: Path) -> None:
     assert near(page.getpixel((GAP + 40, GAP + 75)), GROUND)
 
 
+def test_small_pictures_stand_close_together(tmp_path: Path) -> None:
+    store, keys = stored(tmp_path, *(encoded(Image.new("RGB", size, (250, 0, 0)), "PNG") for size in [(60, 80)] * 40))
+    assert contact_sheet(store, keys, tmp_path / "sheet.webp", columns=8, cell=(240, 150)) == 40
+    with Image.open(tmp_path / "sheet.webp") as image:
+        columns = 8 * (240 + GAP) // (60 + GAP)
+        assert image.size == (columns * (60 + GAP) + GAP, 2 * (80 + GAP) + GAP)
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "I;16"])
 def test_every_kind_of_picture_can_be_drawn(tmp_path: Path, mode: str) -> None:
     store, keys = stored(tmp_path, encoded(Image.new(mode, (300, 200)), "JPEG" if mode == "CMYK" else "PNG"))
