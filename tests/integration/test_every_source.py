@@ -24,6 +24,7 @@ from tests.integration.core_fixtures import Interrupted, KilledAfter
 from tests.integration.replay_fixtures import another_database
 from tests.integration.report_fixtures import Page
 from tests.integration.source_cases import CASES, World, digests, started
+from tests.prove.depth import marks
 
 FIGURES_OF = {
     "kaggle": ["Products by category", "Products by season"],
@@ -33,11 +34,11 @@ FIGURES_OF = {
 EMPTY = hashlib.sha256().hexdigest()
 
 
-# The default run replays the two that differ most; `make prove` all of them.
+# The default run and `make prove` replay the two that differ most, `make prove-deep` all of them.
 SAMPLE = ("jsonplaceholder", "wallhaven")
 every_replay = pytest.mark.parametrize(
     "world",
-    [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.prove) for name in sorted(CATALOGUE)],
+    [pytest.param(name, marks=marks(name, SAMPLE, ())) for name in sorted(CATALOGUE)],
     indirect=True,
 )
 

@@ -21,6 +21,7 @@ from tests.image_server import serving
 from tests.integration.gated_fixtures import PROGRAM
 from tests.integration.publish_fixtures import Publishing
 from tests.pictures import picture
+from tests.prove.depth import marks
 from tests.s3_double import s3_double
 
 STEPS = ("claim", "download", "verify", "intent", "put", "register")
@@ -36,12 +37,14 @@ SAMPLE = {
     ("publish.put.after", "term", "folder"),
     ("publish.register.after", "kill", "folder"),
 }
-CASES = [
-    pytest.param(point, action, store, marks=() if (point, action, store) in SAMPLE else pytest.mark.prove)
-    for point in POINTS
-    for action in ENDS
-    for store in STORES
-]
+EVERY = [(point, action, store) for point in POINTS for action in ENDS for store in STORES]
+# `make prove` strikes each point in each way, over one of the stores; `make prove-deep` over the other.
+PROOF = {
+    (point, action, STORES[(number + turn) % 2])
+    for number, point in enumerate(POINTS)
+    for turn, action in enumerate(ENDS)
+}
+CASES = [pytest.param(*case, marks=marks(case, SAMPLE, PROOF)) for case in EVERY]
 
 
 @pytest.fixture
@@ -100,10 +103,10 @@ def test_after_a_crash_the_same_run_completes_with_everything_once(
     assert_first_attempts_all(publishing)
 
 
+STOPPED = {(point, STORES[number % 2]) for number, point in enumerate(POINTS)}
 STOPS = [
-    pytest.param(point, store, marks=() if (point, store) == ("publish.put.before", "double") else pytest.mark.prove)
-    for point in POINTS
-    for store in STORES
+    pytest.param(*case, marks=marks(case, {("publish.put.before", "double")}, STOPPED))
+    for case in [(point, store) for point in POINTS for store in STORES]
 ]
 
 

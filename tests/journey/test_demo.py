@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.journey.running import REPOSITORY
+from tests.prove.depth import marks
 
 ADDRESS = re.compile(r"^  (\w+) +((?:file|http)://\S+)$", re.M)
 OUTSIDE = re.compile(rb"""<(?:script|img|iframe)[^>]*\ssrc=["']?(?:https?:)?//|<link[^>]*\shref=["']?(?:https?:)?//""")
@@ -60,7 +61,7 @@ def opened(said: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "source", ["sales", *(pytest.param(s, marks=pytest.mark.prove) for s in ("wallhaven", "kaggle"))]
+    "source", [pytest.param(s, marks=marks(s, ("sales",), ("wallhaven",))) for s in ("sales", "wallhaven", "kaggle")]
 )
 def test_every_address_that_it_ends_with_opens(source: str, environ: dict[str, str]) -> None:
     gallery = Path(environ["DRAENEI_HOME"]) / "gallery" / "index.html"

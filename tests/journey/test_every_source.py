@@ -10,6 +10,7 @@ from luigi_tasks.sources import CATALOGUE
 from tests.conftest import Warehouse
 from tests.integration.source_cases import World, digests, started
 from tests.journey.running import RUN, Pipeline
+from tests.prove.depth import marks
 from twin.sales import LINES
 
 LATER = "2026-11-21T07:01"
@@ -22,13 +23,11 @@ COUNTS = {
     "randomuser": (10, 0, 10),
     "sales": (LINES, 0, 0),
 }
-# The default run takes the cheapest; wallhaven and sales have journeys of their own, `make prove` takes them all.
-SAMPLE = ("jsonplaceholder",)
+# The default run takes the cheapest, `make prove` an archive as well; wallhaven and sales have journeys of their own.
+SAMPLE, PROOF = ("jsonplaceholder",), ("kaggle",)
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=() if name in SAMPLE else pytest.mark.prove) for name in sorted(CATALOGUE)]
-)
+@pytest.fixture(params=[pytest.param(name, marks=marks(name, SAMPLE, PROOF)) for name in sorted(CATALOGUE)])
 def world(request: pytest.FixtureRequest, warehouse: Warehouse) -> Iterator[World]:
     """The source's stand-in, and the settings with which it is found."""
     with started(request.param) as twin:

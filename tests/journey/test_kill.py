@@ -16,6 +16,7 @@ from luigi_tasks.gateways.embedded_postgres import Server
 from tests.conftest import SERVER_HOME, TEMPLATE, Warehouse
 from tests.journey.conftest import WITHOUT_LIMIT
 from tests.journey.running import RUN, Child, Pipeline, wait_until
+from tests.prove.depth import marks
 from twin import Catalogue, Fault, Twin
 
 Left = dict[str, list[list[object]]]
@@ -177,16 +178,16 @@ def assert_completes(pipeline: Pipeline, undisturbed: Left) -> None:
     assert {name: found[name] for name in undisturbed} == undisturbed
 
 
-# The default run kills in three stages, `make prove` in every one.
-SAMPLE = ("Fetch", "Publish-unregistered", "Remodel")
+# The default run kills in three stages, `make prove` in one more, `make prove-deep` in every one.
+SAMPLE, PROOF = ("Fetch", "Publish-unregistered", "Remodel"), ("Model",)
 
 
-def sampled(stages: Iterable[str], sample: Sequence[str]) -> list[Any]:
-    """The stages as parameters; what is not of the sample is a proof."""
-    return [pytest.param(stage, marks=() if stage in sample else pytest.mark.prove) for stage in stages]
+def sampled(stages: Iterable[str], sample: Sequence[str], proof: Sequence[str]) -> list[Any]:
+    """The stages as parameters; what is not of the sample is a proof, or deeper."""
+    return [pytest.param(stage, marks=marks(stage, sample, proof)) for stage in stages]
 
 
-@pytest.mark.parametrize("stage", sampled(STAGES, SAMPLE))
+@pytest.mark.parametrize("stage", sampled(STAGES, SAMPLE, PROOF))
 def test_kill_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed: Left) -> None:
     stopped_in(pipeline, stage, Child.kill)
     assert pipeline.value("select state from ops.runs") == "running"
@@ -202,7 +203,7 @@ def test_kill_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed:
     assert len(pipeline.twin.image_requests()) <= len(undisturbed["uploads"]) - attempted
 
 
-@pytest.mark.parametrize("stage", sampled(["Fetch", "Model", "Publish"], ["Publish"]))
+@pytest.mark.parametrize("stage", sampled(["Fetch", "Model", "Publish"], ["Publish"], PROOF))
 def test_sigterm_stops_with_a_line_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed: Left) -> None:
     child = stopped_in(pipeline, stage, Child.terminate)
     stopped = child.ended()

@@ -18,7 +18,8 @@ from luigi_tasks.settings import Settings
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
 from tests.prove.child import WRONG_PURITY
-from tests.prove.process import Child, environment
+from tests.prove.launched import Launcher
+from tests.prove.process import MODULE, Child, environment, surroundings
 from tests.prove.world import QUARANTINED, World
 from tests.s3_double import Manners, Server, State, Version, s3_double
 from twin import Account, Catalogue, Fault, Twin
@@ -62,6 +63,7 @@ class Arena:
             self._stack.callback(self._administer, f'drop database if exists "{self.name}_{state}" with (force)')
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "luigi.cfg").write_text("[core]\nlocal_scheduler = true\n")
+        self.launcher = self._stack.enter_context(Launcher(MODULE, surroundings(self.folder)))
         self._made = set[str]()
         self._live: dict[str, str] = {}
         return self
@@ -127,7 +129,7 @@ class Arena:
     def start(self, world: World, scope: str, fault: str = "") -> Child:
         """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
         target = {"PROVE_TARGET": self.takedown_target}
-        return Child(world, scope, {**environment(world, self.folder), **target}, fault)
+        return Child(self.launcher, world, scope, {**environment(world, self.folder), **target}, fault)
 
     def finish(self, world: World, scope: str) -> None:
         """Run a scope to its end; raises RuntimeError with its last words when it fails."""

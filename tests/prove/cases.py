@@ -17,7 +17,7 @@ from tests.prove import lines
 from tests.prove.arena import LEASE_SECONDS, Arena
 from tests.prove.invariants import INVARIANTS, Ended, World, check
 from tests.prove.plan import Case
-from tests.prove.process import LINE, Child
+from tests.prove.process import LINE, PATIENCE, Child
 from twin import Fault
 
 PICTURE_SCOPES = frozenset({"publish", "publish2", "whole", "rounds"})
@@ -121,7 +121,7 @@ def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
     with _company(arena, world, case):
         child = arena.start(world, case.scope, case.fault)
         children.append(child)
-        if case.action == "stop" and child.wait_until_stopped():
+        if case.action == "stop" and child.process.wait_until_stopped(PATIENCE):
             result.struck = child.struck(case.fault)
             children.append(_peer(arena, world, case))
             _look_mid_crash(world, case, result)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.prove.cases import SAMPLED
 from tests.prove.counting import Count
-from tests.prove.promises import AREAS, Guarantee, Limit, Registry
+from tests.prove.promises import AREAS, Deeper, Guarantee, Limit, Registry
 
 PATH = Path(__file__).parents[2] / "docs" / "guarantees.md"
 CAMPAIGN = "tests/prove/campaign.py"
@@ -18,7 +18,8 @@ HEAD = """\
 
 Each sentence is held by the proofs beside it: the named test, or the named invariant after each kill of the campaign,
 breaks when the sentence is broken. `make prove` runs them all, writes the number of cases here and fails on the first
-violation; `make test` runs a sample. Written from `tests/prove/guarantees.toml`: change it there.
+violation; `make test` runs a sample, and `make prove-deep` [more of the same](#in-another-target). Written from
+`tests/prove/guarantees.toml`: change it there.
 
 Whether the proofs would notice is tried as well: `make prove-power` plants plausible bugs, a patch each in
 `tests/prove/bugs`, and expects the tests to fail. `make prove-load` runs the pipeline over 100,000 records and
@@ -28,6 +29,13 @@ adapters in an environment of their own.
 RUN = "The numbers are of a run with {} kills, seed {}, in {} s on {} cores."
 ENOUGH_KILLS = 300
 TABLE = "| guarantee | breaks when it is broken | cases |\n|---|---|---|\n"
+DEEPER = """\
+## In another target
+
+These cases of the proofs above vary what `make prove` has shown with others of their kind. `make prove-deep` runs them;
+no number here counts them.
+
+"""
 LIMITS = "## What is not guaranteed\n\n"
 ROW = re.compile(r"\| \[`([^`]+)`\]\(\.\./([^)]+)\) \| (\d+) \|$", re.MULTILINE)
 
@@ -48,7 +56,8 @@ class Ran:
 def markdown(registry: Registry, cases: Mapping[str, int], ran: Ran) -> str:
     """The document, whole. cases: by proof; a proof that was not run has 0."""
     areas = (f"## {area.capitalize()}\n\n{TABLE}{''.join(_rows(registry, area, cases))}\n" for area in AREAS)
-    return f"{HEAD}\n{ran}\n\n{''.join(areas)}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
+    deeper = f"{DEEPER}{''.join(map(_deeper, registry.deeper))}\n"
+    return f"{HEAD}\n{ran}\n\n{''.join(areas)}{deeper}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
 
 
 def cases_in(text: str) -> dict[str, int]:
@@ -119,6 +128,11 @@ def _link(proof: str) -> tuple[str, str]:
 
 def _name(label: str, file: str) -> str:
     return label if file == CAMPAIGN else f"{file}::{label}"
+
+
+def _deeper(deeper: Deeper) -> str:
+    label, file = _link(deeper.test)
+    return f"- [`{label}`](../{file}): {deeper.says}\n"
 
 
 def _limit(limit: Limit) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from luigi_tasks.domain.faults import VARIABLE
 from tests.prove import lines
+from tests.prove.launched import REPOSITORY, Launcher
 from tests.prove.world import World
 
-REPOSITORY = Path(__file__).parents[2]
+MODULE = "tests.prove.child"
 RUN_ID = "2026-11-21T07:00"
 PATIENCE = 120.0
 LINE = "line"
@@ -33,51 +31,26 @@ OWN = (
 class Child:
     """A process of the pipeline, in a group of its own, its words in a file of the world's."""
 
-    def __init__(self, world: World, scope: str, environ: dict[str, str], fault: str) -> None:
+    def __init__(self, launcher: Launcher, world: World, scope: str, environ: dict[str, str], fault: str) -> None:
         self.scope, folder = scope, world.files[0]
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
-        luigi = [str(Path(sys.executable).with_name("luigi")), *COLLECT]
-        command = luigi if scope in BY_LUIGI else [sys.executable, "-m", "tests.prove.child", scope, RUN_ID]
+        environ = {**environ, **SETTINGS.get(scope, {}), **_armed(fault)}
         with self._file.open("w") as said:
-            self.process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env={**environ, **SETTINGS.get(scope, {}), **_armed(fault)},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._code: int | None = None
+            self.process = launcher.start([scope, RUN_ID], environ, said, _command(scope, environ))
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code; -9 for one that is killed because it does not end. 124: it did not end in time."""
         try:
             return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        except TimeoutError:
+            self.process.kill()
+            self.process.wait()
             return 124
-
-    def wait_until_stopped(self, seconds: float = PATIENCE) -> bool:
-        """True once it is stopped, False when it ended instead."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG)
-            if found:
-                return found.si_code in {os.CLD_STOPPED, os.CLD_TRAPPED}
-            time.sleep(0.01)
-        return False
 
     def go_on(self) -> None:
         """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """kill -9 of its group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
     def said(self) -> str:
         """What it has said so far."""
@@ -88,6 +61,13 @@ class Child:
         point, turn, _ = fault.split(":")
         words = f"{lines.VARIABLE} {turn} " if point == LINE else f"{VARIABLE} {fault}\n"
         return words in self.said()
+
+
+def _command(scope: str, environ: dict[str, str]) -> list[str] | None:
+    """What has to be a program of its own: the console's command, and a kill at lines that importing executes too."""
+    if scope in BY_LUIGI:
+        return [str(Path(sys.executable).with_name("luigi")), *COLLECT]
+    return [sys.executable, "-m", MODULE, scope, RUN_ID] if lines.VARIABLE in environ else None
 
 
 def _armed(fault: str) -> dict[str, str]:
@@ -102,13 +82,17 @@ def environment(world: World, folder: Path) -> dict[str, str]:
     """
     values = {name: getattr(world.settings, name.lower()) for name in OWN}
     words = {name: _word(value) for name, value in values.items() if value is not None}
+    return {**surroundings(folder), **words}
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """The part of it that is the same for all processes in a folder."""
     return {
         "PATH": os.defpath,
         "HOME": str(folder),
         "PYTHONPATH": str(REPOSITORY),
         "LUIGI_CONFIG_PATH": str(folder / "luigi.cfg"),
         "DRAENEI_PROGRESS": "none",
-        **words,
     }
 
 

@@ -40,11 +40,20 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Deeper:
+    """Cases of a proof that `make prove` leaves to `make prove-deep`. says: which, in words."""
+
+    test: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Registry:
     """Everything that docs/guarantees.md says, but for the numbers."""
 
     guarantees: tuple[Guarantee, ...]
     not_guaranteed: tuple[Limit, ...]
+    deeper: tuple[Deeper, ...] = ()
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -63,7 +72,8 @@ def load(path: Path = FOLDER / "guarantees.toml") -> Registry:
     guarantees = tuple(_guarantee(entry) for entry in given["guarantee"])
     if unknown := [one.id for one in guarantees if one.area not in AREAS]:
         raise ValueError(f"{path}: {unknown[0]} is of no known area; there are {', '.join(AREAS)}")
-    return Registry(guarantees, tuple(Limit(**entry) for entry in given["not_guaranteed"]))
+    deeper = tuple(Deeper(**entry) for entry in given["deeper"])
+    return Registry(guarantees, tuple(Limit(**entry) for entry in given["not_guaranteed"]), deeper)
 
 
 def _guarantee(entry: dict[str, Any]) -> Guarantee:

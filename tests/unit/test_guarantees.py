@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.prove import counting, document, promises
+from tests.prove import counting, depth, document, promises
 from tests.prove.__main__ import of_campaign, write
 from tests.prove.campaign import Campaign
 from tests.prove.counting import Count
@@ -19,6 +20,8 @@ from tests.prove.promises import AREAS, Guarantee, Registry
 
 REPOSITORY = Path(__file__).parents[2]
 KNOWN = promises.load()
+# How a test says that it is not of the default run.
+MARKING = re.compile(r"mark\.prove|prove\.depth import")
 PROVEN = Registry((Guarantee("one", "crawl", "It holds.", ("tests/a.py::test_it",), ("invariant",)),), ())
 
 SAMPLE = """
@@ -60,15 +63,31 @@ def functions_of(file: str) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
-def test_every_test_that_is_left_to_make_prove_is_run_by_it() -> None:
-    files = [path for path in sorted((REPOSITORY / "tests").rglob("test_*.py")) if "mark.prove" in path.read_text()]
-    options = ["-m", "prove", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options, *map(str, files)]
+def collected(expression: str, *where: str) -> set[str]:
+    """Node ids without parameters of what an expression of marks selects."""
+    options = ["-m", expression, "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, *where]
     said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    marked = {line.partition("[")[0] for line in said.splitlines() if "::" in line}
+    return {line.partition("[")[0] for line in said.splitlines() if "::" in line}
+
+
+def test_every_test_that_is_left_to_make_prove_is_run_by_it() -> None:
+    files = [path for path in sorted((REPOSITORY / "tests").rglob("test_*.py")) if MARKING.search(path.read_text())]
+    marked = collected("prove", *map(str, files))
     targets = "".join(path.read_text() for path in sorted((REPOSITORY / "mk").glob("*.mk")))
     assert len(marked) >= 15
     assert [test for test in sorted(marked - set(KNOWN.tests)) if test.partition("::")[0] not in targets] == []
+
+
+def test_what_make_prove_leaves_to_another_target_is_named_with_it() -> None:
+    files = {test.partition("::")[0] for test in KNOWN.tests}
+    deep = [file for file in sorted(files) if "prove.depth import" in (REPOSITORY / file).read_text()]
+    named = {one.test for one in KNOWN.deeper}
+    assert len(named) == len(KNOWN.deeper)
+    assert named <= set(KNOWN.tests), "what is deeper varies a proof"
+    assert collected(depth.DEEP_ONLY, *deep) == named
+    assert collected(depth.SHALLOW_ONLY, *named) == named, "some of it is always run"
+    assert depth.DEEP_ONLY in (REPOSITORY / "mk" / "prove.mk").read_text()
 
 
 def test_every_invariant_of_the_campaign_holds_a_guarantee_and_there_are_no_others() -> None:
