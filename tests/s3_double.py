@@ -21,17 +21,10 @@ from xml.sax.saxutils import escape
 
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
+from tests.s3_faults import ERRORS, Fault, spoilt
 
 BUCKET = "pictures"
 PAGE = 1000
-ERRORS = {
-    "before_500": (500, "InternalError"),
-    "slow_down": (503, "SlowDown"),
-    "denied": (403, "AccessDenied"),
-    "skewed": (403, "RequestTimeTooSkewed"),
-    "expired": (400, "ExpiredToken"),
-    "conflict": (409, "ConditionalRequestConflict"),
-}
 
 
 @dataclass(frozen=True)
@@ -42,21 +35,6 @@ class Version:
     content_type: str
     sha256: str | None
     metadata: dict[str, str]
-
-
-@dataclass
-class Fault:
-    """What is to go wrong with the next `times` requests of a method whose key starts with prefix.
-
-    kind: a name of ERRORS · lost_reply (committed, then the connection is cut) · after_500 (committed, then 500)
-    · truncated (a GET's body ends half-way) · slow (done so late) · slow_reply (said so late) · slow_cut (never done).
-    """
-
-    kind: str
-    method: str = "PUT"
-    prefix: str = "wallpapers/"
-    times: int = 1
-    seconds: float = 0.0
 
 
 @dataclass
@@ -139,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
+    spoil = ""
 
     def handle_one_request(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -154,9 +133,8 @@ class Handler(BaseHTTPRequestHandler):
         key, fault = self._key(), self._before(self._key())
         if fault and fault.kind in ERRORS:
             return self._answer(*ERRORS[fault.kind])
-        if not key:
-            return self._list()
-        return self._object(truncated=bool(fault and fault.kind == "truncated"))
+        self.spoil = fault.kind if fault else ""
+        return self._object() if key else self._list()
 
     def do_HEAD(self) -> None:
         key, fault = self._key(), self._before(self._key())
@@ -232,7 +210,7 @@ class Handler(BaseHTTPRequestHandler):
         found = {name: self.headers.get(name) for name in said}
         return all(value in {None, said[name], "UNSIGNED-PAYLOAD"} for name, value in found.items())
 
-    def _object(self, *, truncated: bool = False) -> None:
+    def _object(self) -> None:
         versions = self.server.state.versions.get(self._key())
         if not versions:
             return self._answer(404, "NoSuchKey")
@@ -241,7 +219,7 @@ class Handler(BaseHTTPRequestHandler):
         headers |= {f"x-amz-meta-{name}": value for name, value in newest.metadata.items()}
         if newest.sha256:
             headers |= {"x-amz-checksum-sha256": newest.sha256, "x-amz-checksum-type": "FULL_OBJECT"}
-        return self._send(200, newest.body, cut_at=len(newest.body) // 2 if truncated else None, **headers)
+        return self._send(200, newest.body, **headers)
 
     def _list(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
@@ -259,15 +237,20 @@ class Handler(BaseHTTPRequestHandler):
         body = f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode() if code else b""
         self._send(status, body, **{"Content-Type": "application/xml"})
 
-    def _send(self, status: int, body: bytes, *, cut_at: int | None = None, **headers: str) -> None:
+    def _send(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body[:cut_at])
-        if cut_at is not None:
+        if self.command == "HEAD":
+            return
+        self.wfile.write(spoilt(body, self.spoil))
+        if self.spoil == "truncated":
             self.close_connection = True
+        if self.spoil == "reset":
+            self.wfile.flush()
+            self._cut()
+        self.spoil = ""
 
     def _cut(self) -> None:
         self.close_connection = True
