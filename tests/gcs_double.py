@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from luigi_tasks.gateways.gcs_store import GcsStore
 from luigi_tasks.settings import Settings
 from tests.loopback import running
-from tests.s3_double import BUCKET, ERRORS, PAGE, Handler, Server, Version
+from tests.s3_double import BUCKET, PAGE, Handler, Server, Version
+from tests.s3_faults import ERRORS
 
 OBJECTS = f"/storage/v1/b/{BUCKET}/o"
 REASONS = {
@@ -80,6 +81,7 @@ class GcsHandler(Handler):
         fault = self._before(key)
         if fault and fault.kind in ERRORS:
             return self._answer(*ERRORS[fault.kind])
+        self.spoil = fault.kind if fault else ""
         if not key:
             return self._list()
         found = self.server.state.versions.get(key)
@@ -87,9 +89,9 @@ class GcsHandler(Handler):
             return self._answer(404, "NoSuchKey")
         if self._asked("alt") != "media":
             return self._json(self._resource(key, found[-1]))
-        body, cut = found[-1].body, bool(fault and fault.kind == "truncated")
+        body = found[-1].body
         said = {"x-goog-hash": f"md5={found[-1].sha256 or md5(body)}", "Content-Type": found[-1].content_type}
-        return self._send(200, body, cut_at=len(body) // 2 if cut else None, **said)
+        return self._send(200, body, **said)
 
     def do_DELETE(self) -> None:
         if self._key() not in self.server.state.versions and not self.server.state.faults:

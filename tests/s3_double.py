@@ -19,17 +19,10 @@ from xml.sax.saxutils import escape
 from luigi_tasks.gateways.s3_store import S3Store
 from luigi_tasks.settings import Settings
 from tests.loopback import QuietHandler, running
+from tests.s3_faults import ERRORS, Fault, spoilt
 
 BUCKET = "pictures"
 PAGE = 1000
-ERRORS = {
-    "before_500": (500, "InternalError"),
-    "slow_down": (503, "SlowDown"),
-    "denied": (403, "AccessDenied"),
-    "skewed": (403, "RequestTimeTooSkewed"),
-    "expired": (400, "ExpiredToken"),
-    "conflict": (409, "ConditionalRequestConflict"),
-}
 
 
 @dataclass(frozen=True)
@@ -40,21 +33,6 @@ class Version:
     content_type: str
     sha256: str | None
     metadata: dict[str, str]
-
-
-@dataclass
-class Fault:
-    """What is to go wrong with the next `times` requests of a method whose key starts with prefix.
-
-    kind: a name of ERRORS · lost_reply (committed, then the connection is cut) · after_500 (committed, then 500)
-    · truncated (a GET's body ends half-way) · slow (done so late) · slow_reply (said so late) · slow_cut (never done).
-    """
-
-    kind: str
-    method: str = "PUT"
-    prefix: str = "wallpapers/"
-    times: int = 1
-    seconds: float = 0.0
 
 
 @dataclass
@@ -137,6 +115,7 @@ class Handler(QuietHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
+    spoil = ""
 
     def handle_one_request(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -152,9 +131,8 @@ class Handler(QuietHandler):
         key, fault = self._key(), self._before(self._key())
         if fault and fault.kind in ERRORS:
             return self._answer(*ERRORS[fault.kind])
-        if not key:
-            return self._list()
-        return self._object(truncated=bool(fault and fault.kind == "truncated"))
+        self.spoil = fault.kind if fault else ""
+        return self._object() if key else self._list()
 
     def do_HEAD(self) -> None:
         key, fault = self._key(), self._before(self._key())
@@ -230,7 +208,7 @@ class Handler(QuietHandler):
         found = {name: self.headers.get(name) for name in said}
         return all(value in {None, said[name], "UNSIGNED-PAYLOAD"} for name, value in found.items())
 
-    def _object(self, *, truncated: bool = False) -> None:
+    def _object(self) -> None:
         versions = self.server.state.versions.get(self._key())
         if not versions:
             return self._answer(404, "NoSuchKey")
@@ -239,7 +217,7 @@ class Handler(QuietHandler):
         headers |= {f"x-amz-meta-{name}": value for name, value in newest.metadata.items()}
         if newest.sha256:
             headers |= {"x-amz-checksum-sha256": newest.sha256, "x-amz-checksum-type": "FULL_OBJECT"}
-        return self._send(200, newest.body, cut_at=len(newest.body) // 2 if truncated else None, **headers)
+        return self._send(200, newest.body, **headers)
 
     def _list(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
@@ -257,15 +235,20 @@ class Handler(QuietHandler):
         body = f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode() if code else b""
         self._send(status, body, **{"Content-Type": "application/xml"})
 
-    def _send(self, status: int, body: bytes, *, cut_at: int | None = None, **headers: str) -> None:
+    def _send(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body[:cut_at])
-        if cut_at is not None:
+        if self.command == "HEAD":
+            return
+        self.wfile.write(spoilt(body, self.spoil))
+        if self.spoil == "truncated":
             self.close_connection = True
+        if self.spoil == "reset":
+            self.wfile.flush()
+            self.hang_up()
+        self.spoil = ""
 
     def _body(self) -> bytes:
         if self.headers.get("Expect", "").lower() == "100-continue" and self.request_version < "HTTP/1.1":

@@ -20,6 +20,7 @@ from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.gcs_api import Forbidden, GcsApi, Parts
 from luigi_tasks.gateways.objects import (
+    DAMAGED_MEND,
     Facts,
     ObjectDamaged,
     ObjectHead,
@@ -28,12 +29,12 @@ from luigi_tasks.gateways.objects import (
     checked_key,
     put_in_bucket,
 )
+from luigi_tasks.gateways.store_reads import read_whole
 from luigi_tasks.settings import Settings
 
 SCHEME = "gs://"
 SHA256, MD5 = "draenei-sha256", "draenei-md5"
 NOTHING_THERE = {"ifGenerationMatch": "0"}
-DAMAGED_MEND = "Read it again; when it stays so, the object is damaged: restore it from a copy."
 
 
 class GcsStore:
@@ -63,6 +64,9 @@ class GcsStore:
         self._upload(key, body, content_type, sha256, metadata, {})
 
     def get(self, key: str) -> bytes:
+        return read_whole(lambda: self._read(key))
+
+    def _read(self, key: str) -> bytes:
         answer = self._api.call(f"get {key}", "GET", self._path(key), {"alt": "media"})
         said = dict(part.strip().split("=", 1) for part in answer.headers.get("x-goog-hash", "").split(",") if part)
         if said.get("md5", _md5(answer.content)) != _md5(answer.content):

@@ -16,10 +16,15 @@ from luigi_tasks.settings import Settings
 PROBE_PREFIX = "probe/"
 KEY_MAX_BYTES = 1024  # S3's own limit
 SEGMENT_MAX_BYTES = 255  # a file name's limit
+DAMAGED_MEND = "Two reads say so. Restore it: `python -m luigi_tasks fsck --deep --repair` looks for a copy."
 
 
 class StoreUnavailable(StoreError):
     """This call failed, another may succeed: 5xx, throttled, timed out, connection lost."""
+
+
+class CutShort(StoreUnavailable):
+    """The answer began and did not arrive whole."""
 
 
 class ChecksumRefused(StoreUnavailable):
@@ -31,7 +36,7 @@ class NoConditions(StoreError):
 
 
 class ObjectDamaged(StoreError):
-    """The bytes that came back are not those of the checksum that the store keeps with them."""
+    """The bytes that came back, twice, are not those of the checksum that the store keeps with them."""
 
 
 class ObjectMissing(StoreError):
@@ -75,7 +80,10 @@ class ObjectStore(Protocol):
         """One put without conditions: only for a caller who knows that nothing is there. Raises ChecksumRefused."""
 
     def get(self, key: str) -> bytes:
-        """The object's bytes. Raises ObjectMissing."""
+        """The object's bytes, whole, after another read where one broke off.
+
+        Raises ObjectMissing, CutShort, ObjectDamaged.
+        """
 
     def head(self, key: str) -> ObjectHead | None:
         """What is known of the object without reading it; None when there is none."""

@@ -17,12 +17,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import HTTPError
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.identity import CODE_VERSION, PROJECT
 from luigi_tasks.domain.publishing import Body
 from luigi_tasks.gateways.objects import (
+    DAMAGED_MEND,
     ChecksumRefused,
+    CutShort,
     Facts,
     NoConditions,
     ObjectDamaged,
@@ -35,6 +38,7 @@ from luigi_tasks.gateways.objects import (
 )
 from luigi_tasks.gateways.s3_put import Elsewhere, Puts
 from luigi_tasks.gateways.s3_wire import CONNECT_SECONDS
+from luigi_tasks.gateways.store_reads import read_whole
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +64,6 @@ MENDS = {
     "301": "Set AWS_DEFAULT_REGION to the bucket's region.",
 }
 CREDENTIALS_MEND = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and that they may write here."
-DAMAGED_MEND = "Read it again; when it stays so, the object is damaged: restore it from a copy."
 ENDPOINT_MEND = "Check S3_ENDPOINT_URL and the network."
 
 
@@ -99,10 +102,17 @@ class S3Store:
             self._put(key, body, content_type, sha256, metadata, create_only=False)
 
     def get(self, key: str) -> bytes:
+        return read_whole(lambda: self._read(key))
+
+    def _read(self, key: str) -> bytes:
         with self._telling(f"get {key}"):
             response = self._client.get_object(Bucket=self.bucket, Key=checked_key(key), ChecksumMode="ENABLED")
             with contextlib.closing(response["Body"]) as stream:
-                return stream.read()
+                try:
+                    return stream.read()
+                except (*CONNECTION_LOST, HTTPError) as problem:
+                    what = f"get {key}: {type(problem).__name__}"
+                    raise CutShort(what, where=self._where, mend=ENDPOINT_MEND) from None
 
     def head(self, key: str) -> ObjectHead | None:
         try:

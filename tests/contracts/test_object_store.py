@@ -11,7 +11,7 @@ import pytest
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import ObjectMissing, ObjectStore, Put, StoreUnavailable
+from luigi_tasks.gateways.objects import ObjectDamaged, ObjectMissing, ObjectStore, Put, StoreUnavailable
 from tests.contracts.store_fixtures import (  # noqa: F401
     BODY,
     KEY,
@@ -131,8 +131,37 @@ def test_a_body_cut_short_is_unavailable_and_never_taken_for_the_object(either_d
     store = either_double.store()
     put(store)
     either_double.state.fault("truncated", "GET", times=9)
+    either_double.state.requests.clear()
     with pytest.raises(StoreUnavailable):
         store.get(KEY)
+    assert len(either_double.state.requests) == 4
+
+
+@pytest.mark.parametrize("kind", ["truncated", "reset", "garbled"])
+def test_what_breaks_off_or_arrives_damaged_once_is_read_again(either_double: Server, kind: str) -> None:
+    store = either_double.store()
+    put(store)
+    either_double.state.fault(kind, "GET")
+    either_double.state.requests.clear()
+    assert store.get(KEY) == BODY
+    assert [method for method, _ in either_double.state.requests] == ["GET", "GET"]
+
+
+def test_a_listing_cut_short_is_read_again(either_double: Server) -> None:
+    store = either_double.store()
+    put(store)
+    either_double.state.fault("truncated", "GET", prefix="")
+    assert [head.key for head in store.list("")] == [KEY]
+
+
+def test_reads_again_come_to_an_end_and_an_object_damaged_in_the_store_is_called_so(either_double: Server) -> None:
+    store = either_double.store()
+    put(store)
+    either_double.state.fault("garbled", "GET", times=9)
+    either_double.state.requests.clear()
+    with pytest.raises(ObjectDamaged, match="Two reads say so"):
+        store.get(KEY)
+    assert len(either_double.state.requests) == 2
 
 
 @pytest.mark.parametrize(("kind", "mend"), [("denied", "AWS_PROFILE"), ("skewed", "clock"), ("expired", "Renew")])

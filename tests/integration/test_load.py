@@ -16,6 +16,7 @@ from luigi_tasks.steps import fetch
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, in_turn, serving, whole
 from tests.integration.core_fixtures import Collecting
+from tests.s3_double import s3_double
 from twin import Catalogue, Fault, Twin
 
 
@@ -103,6 +104,17 @@ def test_a_failure_in_the_middle_leaves_nothing(collecting: Collecting, twin: Tw
     assert set(counts(collecting).values()) == {0}, "neither rows nor ledger, nor of the page that was good"
     collecting.warehouse.rows("drop trigger refuse on ops.loads")
     assert collecting.load(run)["loaded"] == 30
+
+
+@pytest.mark.parametrize("kind", ["truncated", "reset", "garbled"])
+def test_a_bucket_whose_answers_break_off_once_costs_a_run_nothing(warehouse: Warehouse, twin: Twin, kind: str) -> None:
+    with s3_double() as double:
+        collecting = Collecting(warehouse, twin.api_url, **double.settings())
+        run = collecting.run()
+        collecting.crawl(run)
+        double.state.fault(kind, "GET", prefix="raw/", times=1)
+        assert collecting.load(run)["loaded"] == 30
+        assert not any(fault.times for fault in double.state.faults), "the fault was met"
 
 
 def test_a_raw_object_that_was_damaged_is_refused_with_words(collecting: Collecting) -> None:

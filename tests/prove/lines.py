@@ -1,6 +1,9 @@
 """A kill at the k-th line of luigi_tasks that a process executes, whatever stands there: PROVE_LINE=k. 0 only counts.
 
 Lines of all threads count, in the order in which they come: the same k is not always the same line, and need not be.
+
+Replay and redrive are swept without the build that ends them, seconds of dbt for each k: their kills show in the tables
+that they write themselves, and tests/integration/test_every_source.py builds once after both, for every source.
 """
 
 from __future__ import annotations

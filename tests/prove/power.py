@@ -2,7 +2,8 @@
 
 A patch begins with `Bug: SENTENCE` and `Tests: FILE OR NODE ID` (one line each), which git passes over. Of files the
 default suite's tests are run; tests that are all named are run even when they are marked `prove`. A bug is caught when
-one of its tests fails in its call, not when nothing runs any more.
+one of its tests fails in its call, not when nothing runs any more; what that test said stands below it, for whoever
+asks whether it was for the bug's sake.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Bug:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a bug. caught_by: the node id of the first test that failed, '' when none did."""
+    """What came of a bug. caught_by: the node id of the first test that failed, '' when none did. words: why."""
 
     bug: Bug
     caught_by: str
@@ -74,7 +75,7 @@ def main() -> int:
         verdicts = []
         for verdict in pool.map(lambda bug: tried(bug, Path(folder) / bug.path.stem), chosen):
             verdicts.append(verdict)
-            print(f"{verdict.bug.path.stem:36} {verdict.caught_by or f'NOBODY {verdict.words}'}", flush=True)
+            print(f"{verdict.bug.path.stem:36} {verdict.caught_by or 'NOBODY'}\n{'':36} {verdict.words}", flush=True)
         failed = sound.result()
     caught = sum(bool(verdict.caught_by) for verdict in verdicts)
     print(f"{caught} of {len(verdicts)} bugs caught; without a bug {len(failed)} of the same tests fail")
@@ -94,7 +95,7 @@ def tried(bug: Bug, tree: Path) -> Verdict:
     finally:
         shutil.rmtree(tree)
     caught = [words.partition(",")[0] for words in violations if words.endswith("in call")]
-    return Verdict(bug, caught[0] if caught else "", said if violations else "")
+    return Verdict(bug, caught[0] if caught else "", said)
 
 
 def copy(tree: Path) -> None:
@@ -108,7 +109,7 @@ def copy(tree: Path) -> None:
 
 
 def run(tree: Path, tests: Iterable[str], *options: str) -> tuple[list[str], str]:
-    """Run tests in a copy; each failure, and the end of what pytest said."""
+    """Run tests in a copy; each failure, and pytest's first words of why, or the last of all when it says none."""
     out = tree / "counts.json"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "tests.prove.counting", *options, *tests]
     environ = {**os.environ, "PYTHONPATH": str(tree), counting.VARIABLE: str(out)}
@@ -116,7 +117,8 @@ def run(tree: Path, tests: Iterable[str], *options: str) -> tuple[list[str], str
     counts = counting.read(out)
     if said.returncode > 1 or not counts:
         return [], f"pytest exited with {said.returncode}: {said.stdout[-300:]}"
-    return [words for count in counts.values() for words in count.violations], said.stdout[-300:]
+    why = re.search(r"^E +(\S.*)$", said.stdout, re.MULTILINE)
+    return [words for count in counts.values() for words in count.violations], why[1] if why else said.stdout[-300:]
 
 
 def _without_bug(chosen: Sequence[Bug], tree: Path) -> list[str]:
