@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from psycopg2.extensions import cursor as Cursor
+
 from benchmarks import collection
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import (
@@ -53,16 +55,18 @@ class Bench:
             migrate.migrate(connection)
         return cls(settings, items)
 
-    def fill(self) -> None:
-        """The collection, modelled, tested, its statistics known to the planner."""
+    def fill(self, more: Callable[[Cursor], int] = lambda cursor: 0) -> int:
+        """The collection, modelled, tested, its statistics known; returns what `more`, before that, does."""
         with postgres.transaction(self.settings) as cursor:
             collection.add_items(cursor, 1, self.pages)
             collection.register_all(cursor)
+            added = more(cursor)
         self.build()
         with closing(postgres.connect(self.settings)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("vacuum analyze")
+        return added
 
     def build(self) -> None:
         """A build of everything, as Model does it."""

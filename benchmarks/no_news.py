@@ -1,10 +1,10 @@
-"""A whole run that finds nothing new, as cron starts it: `luigi … Collect` against a stand-in, beside a collection.
+"""A whole run that finds nothing new, as cron starts it: `luigi … Collect`, of a query whose listing is a collection.
 
 Run: python -m benchmarks.no_news [items …]; default 10000. For each size a fresh warehouse on an embedded server in a
-temporary folder, filled inside the server (collection.py); the stand-in has 48 small wallpapers, which the first run
-brings. Prints medians of the runs after it: seconds by the clock, CPU seconds of luigi and its children, seconds that
-the server was active, API calls, and the seconds of each step. Details and derivatives of the filled ones are off, and
-so is the gallery, which the first run would write with all of them.
+temporary folder, filled inside the server (collection.py) as if runs had crawled it (crawled.py); a stand-in lists it
+(listing.py). Prints medians of the runs after the first: seconds by the clock, CPU seconds of luigi and its children,
+seconds that the server was active, API calls, and the seconds of each step. Fetching of details, derivatives and the
+gallery are off, because the stand-in has no pictures.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import growth
+from benchmarks.crawled import add_crawl
+from benchmarks.listing import Listing
 from luigi_tasks.gateways import embedded_postgres, postgres
 from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.steps.recipes import recipes
 from luigi_tasks.steps.rendering import library
-from twin import Catalogue, Twin
 
 TIMES = 5
 GOAL_SECONDS, GOAL_CALLS = 6, 3
-MEASURED = """
-insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
-select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
-"""
 STEPS = """
 select step, extract(epoch from finished_at - started_at)::double precision from ops.steps
 where run_key = (select run_key from ops.runs order by started_at desc limit 1) order by started_at
+"""
+STOPPED = """
+select result ->> 'stopped_at' from ops.steps
+where step = 'Fetch' and run_key = (select run_key from ops.runs order by started_at desc limit 1)
 """
 
 
@@ -48,18 +51,17 @@ class Run:
 
 
 class Bench:
-    """A collection of a size and a stand-in beside it."""
+    """A collection of a size and what lists it."""
 
-    def __init__(self, settings: Settings, items: int, twin: Twin) -> None:
-        self.twin, self.growth = twin, growth.Bench.fresh(settings, items)
-        self.growth.fill()
-        with postgres.transaction(settings) as cursor:
-            cursor.execute(MEASURED, (library(),))
-        self.growth.build()
+    def __init__(self, settings: Settings, items: int) -> None:
+        self.growth = growth.Bench.fresh(settings, items)
+        query = CATALOGUE["wallhaven"].query(settings.wallhaven_query, settings.filters())
+        total = self.growth.fill(lambda cursor: add_crawl(cursor, query, library(), recipes(settings, "wallhaven")))
+        self.listing = Listing(settings, self.growth.pages, total)
 
     def run(self, number: int) -> Run:
         """One more minute's run."""
-        asked, active, begun = len(self.twin.requests), self.growth.active(), time.perf_counter()
+        asked, active, begun = len(self.listing.asked), self.growth.active(), time.perf_counter()
         luigi = str(Path(sys.executable).with_name("luigi"))
         command = [luigi, "--module", "luigi_tasks", "Collect", "--local-scheduler"]
         command += ["--run-id", f"2026-02-01T{number // 60:02}:{number % 60:02}"]
@@ -75,7 +77,11 @@ class Bench:
         with postgres.transaction(self.growth.settings) as cursor:
             cursor.execute(STEPS)
             steps = dict(cursor.fetchall())
-        calls = sum(request.path.startswith("/api/") for request in self.twin.requests[asked:])
+            cursor.execute(STOPPED)
+            stopped = cursor.fetchall()
+        if stopped != [("known",)]:
+            sys.exit(f"the run was to stop at what is known: {stopped}")
+        calls = len(self.listing.asked) - asked
         return Run(wall, usage.ru_utime + usage.ru_stime, self.growth.active() - active, calls, steps)
 
     def _environ(self) -> dict[str, str]:
@@ -84,8 +90,8 @@ class Bench:
             **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             "HOME": home,
             "DRAENEI_HOME": home,
-            "WALLHAVEN_API_URL": self.twin.api_url,
-            "WALLHAVEN_IMAGE_HOSTS": self.twin.image_host,
+            "WALLHAVEN_API_URL": f"http://{self.listing.host}/api/v1",
+            "WALLHAVEN_IMAGE_HOSTS": self.listing.host,
             "WALLHAVEN_RATE_PER_MINUTE": "600",
             "DETAILS_PER_RUN": "0",
             "DERIVATIVES": "none",
@@ -99,8 +105,8 @@ def measure(items: int, times: int = TIMES) -> list[Run]:
     with tempfile.TemporaryDirectory(prefix="no-news-") as folder:
         home = Path(folder)
         try:
-            with Twin(Catalogue.generate(48, small=True), rate_per_minute=600) as twin:
-                bench = Bench(Settings(draenei_home=home), items, twin)
+            bench = Bench(Settings(draenei_home=home), items)
+            with bench.listing:
                 return [bench.run(number) for number in range(times + 1)][1:]
         finally:
             embedded_postgres.stop(home)

@@ -1,24 +1,25 @@
 """The search for what changed deep down in a listing, page by page, where its `total` says that something did. Pure.
 
-expected: every record that earlier crawls left in the listing. Where a page shows two neighbours of different seconds,
-the number of records above that place is known from the page, and from what is expected: their difference is the
-drift. Between two places of equal drift nothing changed, or as much came as went, which no reading of less than
-everything tells. Between places of different drift something did: the page in the middle is read, until the places
-stand on neighbouring pages, and these are then read without a gap, so that what is absent there is known to be.
+expected: the records that earlier crawls left in the listing, counted where they are kept. Where a page shows two
+neighbours of different seconds, the number of records above that place is known from the page, and from what is
+expected: their difference is the drift. Between two places of equal drift nothing changed, or as much came as went,
+which no reading of less than everything tells. Between places of different drift something did: the page in the middle
+is read, until the places stand on neighbouring pages, and these are then read without a gap, so that what is absent
+there is known to be.
 
 One change in n pages costs log2(n) reads and a few. What more changes cost than may be read is left to the sweep.
 """
 
 from __future__ import annotations
 
-import bisect
 import datetime
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
-from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.walk import MAX_REREADS, Read, Stretch, nothing_moved
+
+SECOND = datetime.timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,25 @@ class Place:
     drift: int
 
 
+class Expected(Protocol):
+    """What earlier crawls left in the listing, counted."""
+
+    def since(self, moment: datetime.datetime) -> int:
+        """How many records were uploaded at a moment, to the second, or later; datetime.min: all of them."""
+
+
 @dataclass(frozen=True)
 class Model:
-    """What is expected, as the moments of upload, oldest first."""
+    """What is expected, against what pages show."""
 
-    moments: Sequence[datetime.datetime]
+    expected: Expected
     base_total: int
     page_size: int
+
+    @property
+    def size(self) -> int:
+        """How many records are expected."""
+        return self.expected.since(datetime.datetime.min)
 
     def places(self, read: Read) -> tuple[Place, Place] | None:
         """The topmost and the lowest place of a page; None when it has no neighbours of different seconds.
@@ -46,12 +59,18 @@ class Model:
             return None
         start = (read.number - 1) * self.page_size - (read.total - self.base_total)
         at = [record.position and record.position.uploaded_at for record in read.records]
-        above, below = [], []
-        for index, (newer, older) in enumerate(pairwise(at), start + 1):
-            if newer and older and newer > older:
-                above.append(index - (len(self.moments) - bisect.bisect_left(self.moments, newer)))
-                below.append(index - (len(self.moments) - bisect.bisect_right(self.moments, older)))
-        return (Place(read.number, above[0]), Place(read.number, below[-1])) if above else None
+        steps = [
+            (index, newer, older)
+            for index, (newer, older) in enumerate(pairwise(at), start + 1)
+            if newer and older and newer > older
+        ]
+        if not steps:
+            return None
+        (upper, newer, _), (lower, _, older) = steps[0], steps[-1]
+        return (
+            Place(read.number, upper - self.expected.since(newer)),
+            Place(read.number, lower - self.expected.since(older + SECOND)),
+        )
 
 
 class Search:
@@ -66,7 +85,7 @@ class Search:
         self.reads = 0
         self._model, self._most = model, most
         self._last_page = max(base.page + 1, -(-model.base_total // model.page_size))
-        end = Place(self._last_page + 1, model.base_total - len(model.moments))
+        end = Place(self._last_page + 1, model.base_total - model.size)
         self._open = [(base, end)]
         self._left: list[tuple[Place, Place]] = []
         self._pages_read: set[int] = set()
@@ -151,17 +170,19 @@ class Search:
             self.next = self._region.start
 
 
-def begin(expected: Sequence[Position], base: Read, accounted: int | None, most: int) -> Search | None:
+def begin(expected: Expected, base: Read, accounted: int | None, most: int) -> Search | None:
     """A search below a page; None when reading on to the end costs as little, or too little is known for a search.
 
     accounted: the total that earlier crawls accounted for. Records that nobody could place make a difference to what
     is expected, which is borne; more than one in ten is a listing that nobody has read whole.
     """
-    if not base.records or base.total is None or len(expected) * 10 < (accounted or 0) * 9:
+    if not base.records or base.total is None or not most:
         return None
     remaining = -(-base.total // len(base.records)) - base.number
-    if remaining <= remaining.bit_length() + 2 or not expected or not most:
+    if remaining <= remaining.bit_length() + 2:
         return None
-    model = Model(sorted(one.uploaded_at for one in expected), base.total, len(base.records))
+    model = Model(expected, base.total, len(base.records))
+    if not model.size or model.size * 10 < (accounted or 0) * 9:
+        return None
     places = model.places(base)
     return Search(model, places[1], most) if places else None

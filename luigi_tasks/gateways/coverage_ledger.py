@@ -80,6 +80,15 @@ def enter_certificate(
     )
 
 
+def count_certificates(cursor: Cursor, run_key: str) -> None:
+    """Keep which certificates of the run's query count by now: whoever asks later need not look at their pages."""
+    cursor.execute(
+        "update ops.certificates set counted = true where run_key in (select c.run_key from ops.counted_certificates c"
+        " where not c.counted and c.query_key = (select query_key from ops.runs where run_key = %s))",
+        (run_key,),
+    )
+
+
 def certificate_row(cursor: Cursor, run_key: str) -> dict[str, Any] | None:
     """The run's row of ops.certificates, None when its crawl is not complete."""
     cursor.execute("select to_jsonb(c) from ops.certificates c where run_key = %s", (run_key,))

@@ -138,8 +138,7 @@ def _prepared(fetcher: Fetcher) -> Walk:
         total = coverage_ledger.accounted_total(cursor, query.key, fetcher.run.key)
 
     def begin(base: Read) -> search.Search | None:
-        with fetcher.connection, fetcher.connection.cursor() as cursor:
-            expected = listing_ledger.expected(cursor, query.key, fetcher.run.key)
+        expected = listing_ledger.Expected(fetcher.connection, query.key, fetcher.run.key)
         return search.begin(expected, base, total, fetcher.settings.wallhaven_search_pages)
 
     return Walk(closed, total, search=begin)

@@ -11,7 +11,7 @@ from luigi_tasks.domain.errors import QuarantineOverflow
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import page_ledger, postgres, quarantine_ledger
+from luigi_tasks.gateways import coverage_ledger, page_ledger, postgres, quarantine_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
@@ -153,7 +153,10 @@ def load_entities(
             for loaded in batch:
                 result.add(loaded)
             progress.update(result.pages, result.pages, note=f"{result.received} records")
-    _hold_the_budget(settings, run_key)
+    with postgres.transaction(settings) as cursor:
+        coverage_ledger.count_certificates(cursor, run_key)
+        received, bad = quarantine_ledger.share_of_run(cursor, run_key)
+    _hold_the_budget(settings, run_key, received, bad)
     return asdict(result)
 
 
@@ -172,10 +175,8 @@ def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[Loaded
     return batch
 
 
-def _hold_the_budget(settings: Settings, run_key: str) -> None:
-    """Counted from the ledger, so that the same command again fails again until something was done about it."""
-    with postgres.transaction(settings) as cursor:
-        received, bad = quarantine_ledger.share_of_run(cursor, run_key)
+def _hold_the_budget(settings: Settings, run_key: str, received: int, bad: int) -> None:
+    """As the ledger counts, so that the same command again fails again until something was done about it."""
     if bad > received * settings.quarantine_max_share:
         raise QuarantineOverflow(
             f"{bad} of {received} records of the run ({bad / received:.1%}) are in quarantine,"

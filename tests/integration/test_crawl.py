@@ -116,7 +116,9 @@ def test_a_killed_crawl_goes_on_and_asks_nothing_twice(collecting: Collecting, t
     kept = certificate(collecting, run.key)
     assert collecting.crawl(run)["requests"] == 0
     again = certificate(collecting, run.key)
+    assert (kept.pop("counted"), again.pop("counted")) == (True, False), "it is for Load to say so anew"
     assert {**again, "certified_at": 0} == {**kept, "certified_at": 0}, "the same pages, the same certificate"
+    assert collecting.warehouse.rows("select count(*) from ops.counted_certificates") == [(1,)]
 
 
 def test_an_interrupted_crawl_is_closed_by_the_next_run(collecting: Collecting, twin: Twin) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from random import Random
 
@@ -80,6 +82,17 @@ class Listing:
         return Read(number, number >= last_number, len(listed), self.now, records)
 
 
+class Counted:
+    """What the warehouse counts of the records that are expected."""
+
+    def __init__(self, expected: Collection[Position]) -> None:
+        self.moments = sorted(one.uploaded_at for one in expected)
+
+    def since(self, moment: datetime.datetime) -> int:
+        """Records that were uploaded at that moment or later."""
+        return len(self.moments) - bisect.bisect_left(self.moments, moment)
+
+
 @dataclass
 class Crawl:
     """One run's crawl: its kept pages outlive the process."""
@@ -98,7 +111,7 @@ class Crawl:
         walk = Walk(
             self.closed,
             self.expected_total,
-            search=lambda read: search.begin([*self.expected.values()], read, self.expected_total, self.most),
+            search=lambda read: search.begin(Counted(self.expected.values()), read, self.expected_total, self.most),
         )
         for read in self.kept:
             assert walk.next == read.number, "a resumed walk asks for the pages that were kept, in their order"
