@@ -17,6 +17,7 @@ from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
 from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.gateways.patient_sockets import Patient
 from luigi_tasks.gateways.timely_heads import TimelyHead
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -85,12 +86,16 @@ class _Guarded(TimelyHead):
         return sock
 
 
+class _GuardedPlain(Patient, _Guarded):
+    pass
+
+
 class _GuardedTls(_Guarded, HTTPSConnection):
     pass
 
 
 class _GuardedPool(HTTPConnectionPool):
-    ConnectionCls = _Guarded
+    ConnectionCls = _GuardedPlain
 
 
 class _GuardedTlsPool(HTTPSConnectionPool):
