@@ -62,6 +62,7 @@ class Settings(DerivativeSettings, SourceSettings):
     upload_batch_limit: int | None = Field(None, ge=0, description="at most so many images in a run")
     upload_max_attempts: int = Field(5, ge=1, description="attempts at a picture before it is given up")
     upload_concurrency: int = Field(64, ge=1, le=256, description="pictures fetched at once, and others put, at most")
+    image_host_concurrency: int | None = Field(None, ge=1, description="pictures of one image host in flight, at most")
     upload_processes: int = Field(1, ge=1, le=64, description="processes that share a run's pictures, at most")
     upload_memory_bytes: int = Field(128 << 20, ge=1 << 20, description="bytes of pictures in flight at once")
     upload_lease_seconds: float = Field(60, gt=0, description="a picture claimed by a process that hangs is free then")

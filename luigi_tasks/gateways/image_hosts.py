@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import LocationValueError
-from urllib3.response import HTTPResponse
 from urllib3.util import parse_url
 
 from luigi_tasks.domain.publishing import Outcome, PictureError
-from luigi_tasks.gateways import alarms
+from luigi_tasks.gateways.patient_sockets import Patient
+from luigi_tasks.gateways.timely_heads import TimelyHead
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
@@ -75,8 +75,8 @@ def pool_manager(connections_per_host: int) -> PoolManager:
     return manager
 
 
-class _Guarded(HTTPConnection):
-    """Refuses a private peer, and gives the status line and headers together no longer than one read."""
+class _Guarded(TimelyHead):
+    """Refuses a private peer."""
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
@@ -85,14 +85,9 @@ class _Guarded(HTTPConnection):
             raise PictureError(Outcome.REFUSED, "host resolves to a private address")
         return sock
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        # A time-out holds for each read from the socket; headers that drip in would never meet it.
-        with alarms.after(self.timeout or 0, self.sock) as too_late:
-            response = super().getresponse()
-        if too_late.is_set():  # http.client takes headers that end early for whole ones
-            response.close()
-            raise TimeoutError
-        return response
+
+class _GuardedPlain(Patient, _Guarded):
+    pass
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):
@@ -100,7 +95,7 @@ class _GuardedTls(_Guarded, HTTPSConnection):
 
 
 class _GuardedPool(HTTPConnectionPool):
-    ConnectionCls = _Guarded
+    ConnectionCls = _GuardedPlain
 
 
 class _GuardedTlsPool(HTTPSConnectionPool):

@@ -1,21 +1,21 @@
 """Receiving a body of known length straight to where it is to be, past the copies that urllib3 and http.client make.
 
 A read with a time-out is two system calls for what has just arrived, and each gives the interpreter away and has to get
-it back: about twenty times for a picture. On Linux the kernel is asked to wait for half a megabyte instead, for no
-longer than LOOK_SECONDS, so that a deadline and a stop are looked at in between. Elsewhere a host that drips would keep
-such a read for ever, and TLS has its own records: both are read as usual.
+it back: about twenty times for a picture. Where the kernel keeps the time-out (gateways/patient_sockets.py) it is asked
+to wait for half a megabyte instead, for no longer than LOOK_SECONDS, so that a deadline and a stop are looked at in
+between. Elsewhere a host that drips would keep such a read for ever, and TLS has records of its own: both are read as
+usual.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
 import socket
-import struct
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+from luigi_tasks.gateways.patient_sockets import PatientSocket
 
 READ_BYTES = 1 << 18
 WAIT_BYTES = 1 << 19
@@ -32,7 +32,7 @@ def receive(response: http.client.HTTPResponse, body: memoryview, time_left: Cal
     stream = response.fp
     assert isinstance(stream, io.BufferedReader), "what http.client makes of a socket"
     sock = getattr(stream.raw, "_sock", None)
-    if sys.platform == "linux" and type(sock) is socket.socket and sock.gettimeout():
+    if isinstance(sock, PatientSocket) and sock.gettimeout():
         return _wait_for(stream, sock, body, time_left)
     return _read(stream, body, time_left)
 
@@ -47,10 +47,11 @@ def _read(stream: io.BufferedReader, body: memoryview, time_left: Callable[[], f
     return position
 
 
-def _wait_for(stream: io.BufferedReader, sock: socket.socket, body: memoryview, time_left: Callable[[], float]) -> int:
+def _wait_for(stream: io.BufferedReader, sock: PatientSocket, body: memoryview, time_left: Callable[[], float]) -> int:
     position = stream.readinto1(body[: len(stream.peek(1))])  # what came with the headers
     silence, heard = sock.gettimeout() or 0.0, time.monotonic()
-    with _blocking(sock, silence, min(LOOK_SECONDS, silence, time_left())):
+    try:
+        sock.settimeout(min(LOOK_SECONDS, silence, time_left()))
         while (left := len(body) - position) > 0:
             # Woken for so much at a time, which is sure to come as long as there is as much behind what is asked for.
             few = left <= FEW_BYTES
@@ -59,23 +60,13 @@ def _wait_for(stream: io.BufferedReader, sock: socket.socket, body: memoryview, 
             try:
                 if not (got := sock.recv_into(body[position:], size, socket.MSG_WAITALL)):
                     break
-            except BlockingIOError:
+            except TimeoutError:
                 if time.monotonic() - heard >= silence:
                     raise TimeoutError from None
                 time_left()
                 continue
             position, heard = position + got, time.monotonic()
             time_left()
-    return position
-
-
-@contextlib.contextmanager
-def _blocking(sock: socket.socket, timeout: float, longest: float) -> Iterator[None]:
-    """A time-out that is the kernel's: a call returns what there is after so many seconds."""
-    seconds, rest = divmod(max(longest, 0.001), 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6)))
-    sock.settimeout(None)
-    try:
-        yield
     finally:
-        sock.settimeout(timeout)
+        sock.settimeout(silence)
+    return position

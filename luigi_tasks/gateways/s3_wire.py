@@ -19,6 +19,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luigi_tasks.domain.publishing import Body
+from luigi_tasks.gateways.patient_sockets import Patient
 
 CONNECT_SECONDS = 10.0
 Send = Callable[[str, Body, Mapping[str, str]], tuple[int, bytes]]
@@ -69,12 +70,16 @@ class _Connection(HTTPConnection):
         super().request(*given, **named)
 
 
+class _PlainConnection(Patient, _Connection):
+    pass
+
+
 class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _PlainConnection
 
 
 class _TlsPool(HTTPSConnectionPool):

@@ -1,54 +1,21 @@
-"""HTTP connections on which a response's head comes whole within the read timeout, or not at all.
-
-A timeout of a socket counts anew with each byte, so a head that drips would be waited for without end.
-"""
+"""The connections of a requests session to a source's API, on which no response's head drips for ever."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.response import HTTPResponse
 
-
-class _HeadInTime(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own
-        connected, late = self.sock, threading.Event()
-        assert self.timeout, "SourceApi gives every request one"
-
-        def hang_up() -> None:
-            late.set()
-            with contextlib.suppress(OSError):  # closed meanwhile
-                connected.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(self.timeout, hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            response = super().getresponse()
-        finally:
-            timer.cancel()
-        if late.is_set():
-            response.close()
-            raise TimeoutError("the response's head did not come whole in time")
-        return response
-
-
-class _HeadInTimeTls(HTTPSConnection, _HeadInTime):
-    pass
+from luigi_tasks.gateways.timely_heads import TimelyHead, TimelyHeadTls
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _HeadInTime
+    ConnectionCls = TimelyHead
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _HeadInTimeTls
+    ConnectionCls = TimelyHeadTls
 
 
 class HeadInTime(HTTPAdapter):

@@ -59,9 +59,10 @@ def probe(store: ObjectStore, name: str = "") -> Manners:
     if not name or not _clear(store, prefix):
         prefix = f"probe/{uuid.uuid4().hex}"
     try:
-        with ThreadPoolExecutor(1) as aside:  # far from the store each question is a round trip
+        with ThreadPoolExecutor(2) as aside:  # far from the store each question is a round trip
             asked = aside.submit(_refuses_wrong_checksum, store, f"{prefix}/checksum")
-            conditional = _creates_once(store, f"{prefix}/twice") and _one_wins(store, f"{prefix}/race")
+            raced = aside.submit(_one_wins, store, f"{prefix}/race")
+            conditional = _creates_once(store, f"{prefix}/twice") and raced.result()
             checksums = asked.result()
     finally:
         removes = _clear(store, prefix)

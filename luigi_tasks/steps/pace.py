@@ -4,7 +4,7 @@ Hands beyond what a process can feed only take turns at its interpreter: on loop
 round trip of 60 ms eight times as fast. So their number doubles while that gets at least a tenth more done, and the
 question is asked again after a while. Where the quickest of the first answers took FAR_SECONDS, nothing is tried out:
 there all hands begin. A host that answers 429 or 503 gets half of what it had, and more again with
-good answers.
+good answers. Of no host are there ever more than the settings allow.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Pace:
         *,
         first: int = FIRST_HANDS,
         answer_seconds: Callable[[], float | None] = lambda: None,
+        most_per_host: int | None = None,
     ) -> None:
         self._most, self._clock, self._answer_seconds = most, clock, answer_seconds
         self.hands, self._distance_known = min(first, most), False
@@ -39,6 +40,7 @@ class Pace:
         self._settled_until, self._rate_before, self._warming_up = 0.0, 0.0, self.hands
         self._busy = Counter[str]()
         self._limits: dict[str, float] = {}
+        self._most_per_host = most_per_host or most
 
     def room(self) -> bool:
         """True when one more may be begun."""
@@ -49,8 +51,8 @@ class Pace:
         return not full
 
     def is_full(self, host: str) -> bool:
-        """True when a host that complained is asked for as much as it gets."""
-        return host in self._limits and self._busy[host] >= int(self._limits[host])
+        """True when a host is asked for as much as it gets."""
+        return self._busy[host] >= min(int(self._limits.get(host, self._most)), self._most_per_host)
 
     def begin(self, host: str) -> None:
         """One more is in flight."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from luigi_tasks.domain.faults import crash_point
@@ -67,13 +68,19 @@ def publish(
 def _by_this_one(
     settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int, enough: threading.Event | None
 ) -> tuple[str, ...]:
+    """The store is probed while the first pictures come; none is said or put before it is found good."""
     store.check()
-    store, _ = guard(settings, run_key, store)
     give_back_freed_memory()
     (share,) = shares(settings, 1)
     share = replace(share, at_once=min(share.at_once, pictures))
-    with asked_to_stop() if enough is None else contextlib.nullcontext(enough) as asked:
-        return work_off(settings, run_key, store, meter, share, asked)
+    with (
+        asked_to_stop() if enough is None else contextlib.nullcontext(enough) as asked,
+        ThreadPoolExecutor(1, thread_name_prefix="publish-probe") as aside,
+    ):
+        found = aside.submit(guard, settings, run_key, store)
+        stopped = work_off(settings, run_key, lambda: found.result()[0], meter, share, asked)
+        found.result()  # also when no picture came as far as the store
+        return stopped
 
 
 def _by_several(settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from luigi_tasks.gateways.decoders import Decoders, DecodingLimits, usable_cores
@@ -28,6 +28,7 @@ def shares(settings: Settings, processes: int, *turns: OneAtATime) -> list[Share
     waits until no other process has such a one.
     """
     at_once, more = divmod(settings.upload_concurrency, processes)
+    per_host = settings.image_host_concurrency
     return [
         Share(
             at_once + (number < more),
@@ -35,17 +36,24 @@ def shares(settings: Settings, processes: int, *turns: OneAtATime) -> list[Share
             settings.upload_memory_bytes // processes,
             max(1, usable_cores() // processes),
             *turns,
+            per_host=per_host and per_host // processes + (number < per_host % processes),
         )
         for number in range(processes)
     ]
 
 
 def work_off(
-    settings: Settings, run_key: str, store: ObjectStore, counter: Counter, share: Share, asked: threading.Event
+    settings: Settings,
+    run_key: str,
+    store: Callable[[], ObjectStore],
+    counter: Counter,
+    share: Share,
+    asked: threading.Event,
 ) -> tuple[str, ...]:
     """Return when nothing is left that could be done now: a sentence for each host that was given up.
 
-    Raises what Crew.work_off raises.
+    store: called for each picture that is about to be put; may wait until the store is known to be good. Raises what
+    it and Crew.work_off raise.
     """
     stop = threading.Event()
     with (
@@ -54,7 +62,9 @@ def work_off(
     ):
         transfer = Transfer(settings, run_key, store, downloader, decoders, share)
         hands = 2 * share.at_once  # each fetches, then puts: while as many as may fetch do so, as many others put
-        pace = Pace(hands, first=share.first, answer_seconds=downloader.least_answer_seconds)
+        pace = Pace(
+            hands, first=share.first, answer_seconds=downloader.least_answer_seconds, most_per_host=share.per_host
+        )
         return Crew(settings, run_key, transfer, counter, stop).work_off(hands, pace, asked)
 
 

@@ -140,7 +140,7 @@ def _publish(order: Order, store: ObjectStore, share: Share, line: Line) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         with line, asked_to_stop() as asked, Tally(line) as tally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-            for sentence in work_off(order.settings, order.run_key, store, tally, share, asked):
+            for sentence in work_off(order.settings, order.run_key, lambda: store, tally, share, asked):
                 line.say(stopped=sentence[:LONGEST_TEXT])
         return int(line.failed)
     return 1

@@ -38,7 +38,8 @@ AGAIN = "Run the same command again: what is stored is skipped."
 def processes(settings: Settings, pictures: int) -> int:
     """How many processes are to publish so many pictures; 1: this one."""
     useful = min(pictures // WORTH_A_PROCESS, settings.upload_memory_bytes // LEAST_BYTES)
-    return max(1, min(settings.upload_processes, settings.upload_concurrency, useful))
+    at_once = min(settings.upload_concurrency, settings.image_host_concurrency or settings.upload_concurrency)
+    return max(1, min(settings.upload_processes, at_once, useful))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Fetch(Protocol):
 class Share:
     """What one publishing process may take. at_once: pictures that are fetched, and as many others that are put; first:
     of both together, to begin with; bytes: of bodies in flight, and as many of decodes; decoders: children that decode;
-    large_bodies, large_decodes: the turns of what is above `bytes`, where processes share them."""
+    large_bodies, large_decodes: the turns of what is above `bytes`, where processes share them; per_host: pictures of
+    one image host in flight at most, None for no such limit."""
 
     at_once: int
     first: int
@@ -47,6 +48,7 @@ class Share:
     decoders: int
     large_bodies: OneAtATime | None = None
     large_decodes: OneAtATime | None = None
+    per_host: int | None = None
 
 
 class Transfer:
@@ -56,7 +58,7 @@ class Transfer:
         self,
         settings: Settings,
         run_key: str,
-        store: ObjectStore,
+        store: Callable[[], ObjectStore],
         downloader: Downloader,
         decoders: Decoders,
         share: Share,
@@ -99,16 +101,19 @@ class Transfer:
         crash_point("publish.verify.before")
         verified = verify(download.body, item, self._limits, self._decoding.hold, self._decoders.decode)
         crash_point("publish.verify.after")
+        store = self._store()
         intend(verified.sha256)
         with self._putting:
             crash_point("publish.put.before")
-            outcome, reason = self._put(item, download, verified)
+            outcome, reason = self._put(store, item, download, verified)
             crash_point("publish.put.after")
         return _outcome(item, outcome, begun, reason=reason, download=download, verified=verified)
 
-    def _put(self, item: ManifestItem, download: Download, verified: Verified) -> tuple[Outcome, str]:
+    def _put(
+        self, store: ObjectStore, item: ManifestItem, download: Download, verified: Verified
+    ) -> tuple[Outcome, str]:
         try:
-            put = self._store.put_if_absent(
+            put = store.put_if_absent(
                 item.s3_key,
                 download.body,
                 content_type=verified.file_type,

@@ -77,7 +77,7 @@ def test_without_the_right_to_delete_the_probe_says_what_stays(double: Server) -
 
 
 def test_a_store_that_does_not_answer_is_unavailable(double: Server) -> None:
-    double.state.fault("slow_down", "PUT", "probe/", times=9)
+    double.state.fault("slow_down", "PUT", "probe/", times=99)
     with pytest.raises(StoreUnavailable, match=r"SlowDown|503"):
         probe(double.store())
 

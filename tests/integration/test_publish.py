@@ -242,6 +242,38 @@ def test_no_more_are_fetched_at_once_than_the_setting_says(publishing: Publishin
     assert counted.peak == 3
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_more_of_one_host_are_in_flight_than_the_setting_says(publishing: Publishing, processes: int) -> None:
+    counted = Counted()
+    for seed in range(20):
+        publishing.offer(f"w{seed:05}", body := picture(seed=seed), counted(body))
+    own = publishing.settings(image_host_concurrency=2, upload_processes=processes)
+    publish(own, publishing.freeze("1"), publishing.store, Silent())
+    publishing.assert_all_stored_once()
+    assert 1 <= counted.peak <= 2
+
+
+def test_the_first_pictures_come_while_the_store_is_probed(
+    publishing: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = publishing.store
+    remove = store.delete_probe
+
+    def late(key: str) -> None:
+        give_up = time.monotonic() + 10
+        while not publishing.server.asked and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert publishing.server.asked
+        assert publishing.warehouse.rows("select * from ops.upload_intents where run_key = %s", run_key) == []
+        remove(key)
+
+    publishing.offer("w00000", picture())
+    run_key = publishing.freeze("1")
+    monkeypatch.setattr(store, "delete_probe", late)
+    publish(publishing.settings(), run_key, store, Silent())
+    publishing.assert_all_stored_once()
+
+
 def test_bytes_in_flight_stay_within_the_setting(publishing: Publishing) -> None:
     counted = Counted()
     bodies = [picture("PNG", seed=seed) + b"\0" * (3 << 20) for seed in range(12)]

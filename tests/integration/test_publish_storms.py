@@ -237,12 +237,21 @@ def test_bytes_damaged_on_the_way_to_a_careless_store_are_no_success(bucket: Pub
     assert dict(totals.outcomes) == {"conflict": 1}
 
 
-def test_a_store_that_loses_data_is_refused_before_anything_is_asked_for(bucket: Publishing) -> None:
+def test_a_store_that_loses_data_is_refused_before_anything_is_said_or_put(bucket: Publishing) -> None:
     bucket.offer("w00000", picture())
     server_of(bucket).state.manners.forgetful = server_of(bucket).state.manners.careless = True
     with pytest.raises(StoreError, match="pictures would be lost"):
         publish(bucket.settings(), bucket.freeze("1"), bucket.store, Silent())
-    assert not bucket.server.asked
+    assert not [key for method, key in server_of(bucket).state.requests if method == "PUT" and key.startswith("wall")]
+    for table in ("uploads", "upload_intents", "upload_claims"):
+        assert bucket.warehouse.rows(f"select * from ops.{table}") == [], table
+
+
+def test_a_store_that_loses_data_is_told_of_although_no_picture_came_as_far(bucket: Publishing) -> None:
+    bucket.offer("w00000", picture(), status(404))
+    server_of(bucket).state.manners.forgetful = server_of(bucket).state.manners.careless = True
+    with pytest.raises(StoreError, match="pictures would be lost"):
+        publish(bucket.settings(), bucket.freeze("1"), bucket.store, Silent())
 
 
 def test_the_probe_is_made_once_a_run(bucket: Publishing) -> None:

@@ -71,3 +71,16 @@ def test_all_hands_begin_at_once_where_the_first_answers_come_from_far() -> None
 def test_near_hosts_get_more_hands_only_as_these_get_more_done() -> None:
     pace = Pace(64, lambda: 0.0, first=4, answer_seconds=lambda: 0.002)
     assert (pace.room(), pace.hands) == (True, 4)
+
+
+def test_no_host_has_more_in_flight_than_the_settings_say() -> None:
+    pace = Pace(64, lambda: 0.0, most_per_host=2)
+    for _ in range(2):
+        assert not pace.is_full("h")
+        pace.begin("h")
+    assert pace.is_full("h")
+    assert not pace.is_full("other")
+    pace.end("h", BUSY)
+    assert pace.is_full("h"), "a host that complains gets still less"
+    pace.end("h", STORED)
+    assert not pace.is_full("h")

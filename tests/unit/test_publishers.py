@@ -35,6 +35,14 @@ def test_all_shares_together_are_what_the_settings_allow(many: int) -> None:
     assert sum(share.decoders for share in divided) <= max(many, usable_cores())
 
 
+def test_processes_share_what_one_host_gets() -> None:
+    settings = Settings(image_host_concurrency=7)
+    assert [share.per_host for share in shares(settings, 3)] == [3, 2, 2]
+    assert [share.per_host for share in shares(Settings(), 3)] == [None, None, None]
+    few = Settings(upload_processes=4, image_host_concurrency=2)
+    assert processes(few, 99) == 2, "a process that may ask for nothing is of no use"
+
+
 def test_a_few_pictures_are_worth_no_process_of_their_own() -> None:
     assert processes(Settings(), 100 * WORTH_A_PROCESS) == 1
     assert processes(Settings(upload_processes=3), 2 * WORTH_A_PROCESS - 1) == 1
