@@ -11,12 +11,12 @@ from luigi_tasks.domain.errors import QuarantineOverflow
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import page_ledger, postgres, quarantine_ledger
+from luigi_tasks.gateways import page_ledger, postgres, quarantine_ledger, repeated_loads
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Source
+from luigi_tasks.sources.contract import Listing, Source, collected_entities
 from luigi_tasks.sources.validation import RecordCheck
 
 if TYPE_CHECKING:
@@ -100,6 +100,15 @@ class Loader:
         crash_point("load.enter.after")
         return [loaded for _, _, loaded in loads]
 
+    def mark_repeated(self, cursor: Cursor, batch_id: int, loads: Sequence[LoadedPage]) -> None:
+        """Mark what of a batch says nothing that was not known: no reason to build the models."""
+        listed = isinstance(self.source, Listing)
+        if self.entity in collected_entities(self.source) and any(
+            page.loaded == page.quarantined == 0 for page in loads
+        ):
+            tables = {name: entity.table for name, entity in self.source.ENTITIES.items()}
+            repeated_loads.mark(cursor, batch_id, self.table, tables, listed=listed)
+
     def _keep(self, cursor: Cursor, waiting: _Waiting, batch_id: int) -> _Waiting:
         """Write what waits; returns what waits then, which is nothing."""
         crash_point("load.copy.before")
@@ -167,6 +176,7 @@ def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[Loaded
         batch_id = page_ledger.open_batch(cursor, run_key)
         crash_point("load.batch.after")
         batch = loader.load_pages(cursor, pages, batch_id)
+        loader.mark_repeated(cursor, batch_id, batch)
         crash_point("load.commit.before")
     crash_point("load.commit.after")
     return batch
