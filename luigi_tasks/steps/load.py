@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 PAGES_PER_BATCH = 100
-COPY_CHARACTERS = 8 << 20  # of records that wait in memory, about; a page may be larger than that
+COPY_BYTES = 8 << 20  # of records that wait in memory, about; a page may be larger than that
 
 
 @dataclass
@@ -51,15 +51,15 @@ class LoadResult:
 class _Waiting:
     """Records of some pages on their way into the warehouse: lines of COPY, and the bad ones."""
 
-    lines: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
     bad: list[tuple[PageRow, BadRecord]] = field(default_factory=list)
-    characters: int = 0
+    size: int = 0
 
-    def take(self, lines: str, bad: Sequence[tuple[PageRow, BadRecord]]) -> None:
+    def take(self, lines: bytes, bad: Sequence[tuple[PageRow, BadRecord]]) -> None:
         """The records of one more page."""
         self.lines.append(lines)
         self.bad += bad
-        self.characters += len(lines) + sum(len(record.record) for _, record in bad)
+        self.size += len(lines) + sum(len(record.record) for _, record in bad)
 
 
 class Loader:
@@ -92,7 +92,7 @@ class Loader:
             duplicates = len(records) - len(good) - len(bad)
             loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self.unexpected_fields(records))
             loads.append((page, envelope, loaded))
-            if waiting.characters > COPY_CHARACTERS:
+            if waiting.size > COPY_BYTES:
                 waiting = self._keep(cursor, waiting, batch_id)
         self._keep(cursor, waiting, batch_id)
         crash_point("load.enter.before")
@@ -126,7 +126,7 @@ class Loader:
 
     def sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
         """Good and bad ones; of records that stand on the page twice to the letter, the first."""
-        good: dict[str, GoodRecord] = {}
+        good: dict[bytes, GoodRecord] = {}
         bad: list[BadRecord] = []
         for position, record in enumerate(records):
             sorted_record = self.check.sort(position, record)
