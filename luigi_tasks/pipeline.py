@@ -102,10 +102,10 @@ class Model(RunTask):
         return [self.clone(Load), *cleaned, *([self.clone(Derive)] if self.is_archive else [])]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Build and test the source's models."""
+        """Build and test the source's models, unless a build would find what the last one found."""
         from luigi_tasks.steps import model
 
-        return model.build(own, run.key, "Model", progress, model.selection(self.source), watchers(self, own, run))
+        return model.build_what_is_new(own, run.key, "Model", progress, self.source, watchers(self, own, run))
 
 
 class Freeze(RunTask):
@@ -231,7 +231,7 @@ class Remodel(RunTask):
         published, derived, loaded = (task.output().result() or {} for task in self.requires())
         if not published.get("attempts") and not derived.get("pictures") and not loaded.get("received"):
             return {"skipped": 1}
-        return model.build(own, run.key, "Remodel", progress, model.selection(self.source), watchers(self, own, run))
+        return model.build_what_is_new(own, run.key, "Remodel", progress, self.source, watchers(self, own, run))
 
 
 class Report(RunTask):

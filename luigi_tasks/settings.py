@@ -127,6 +127,9 @@ class Settings(DerivativeSettings, SourceSettings):
     dbt_nodes_in_scheduler: bool = Field(
         True, description="dbt's models and tests show in the central scheduler's page while they are built"
     )
+    dbt_skip_unchanged: bool = Field(
+        True, description="a run leaves dbt's build out when the last one, less than a day ago, found all that is there"
+    )
     dbt_runs_kept: int = Field(20, ge=1, description="runs whose dbt artefacts are kept below DRAENEI_HOME/dbt/runs")
     draenei_progress: str = Field("auto", description="auto bar plain json none")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GoodRecord:
-    """A record that the warehouse takes: payload is its JSON text."""
+    """A record that the warehouse takes: payload is its JSON text in UTF-8."""
 
     position: int
     record_id: str
-    payload: str
+    payload: bytes
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ TABLES = (
     Table(
         "ops.loads",
         ("run_key", "entity", "page_name"),
-        frozenset({"page_id", "batch_id", "loaded", "duplicate", "quarantined", "unexpected_fields"}),
+        frozenset({"page_id", "batch_id", "loaded", "duplicate", "quarantined", "unexpected_fields", "repeats"}),
         LOADS,
     ),
     Table(

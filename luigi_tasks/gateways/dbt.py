@@ -61,6 +61,16 @@ class BuildResult:
     exit_code: int
     last_words: str
 
+    @property
+    def is_good(self) -> bool:
+        """True when everything was built and every test passed."""
+        return self.exit_code == 0 and bool(self.nodes) and not any(node.status in BAD for node in self.nodes)
+
+    @property
+    def relations(self) -> list[str]:
+        """The tables and views that were built."""
+        return sorted({node.name for node in self.nodes if node.resource_type in {"model", "seed", "snapshot"}})
+
     def raise_when_failed(self) -> None:
         """Raise ModelError that names the first node that failed, with what to type."""
         failed = [node for node in self.nodes if node.status in BAD]

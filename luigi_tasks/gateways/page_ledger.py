@@ -14,8 +14,7 @@ from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-BACKSLASH, ESCAPED = "\\", "\\\\"
-COPY_ESCAPES = str.maketrans({BACKSLASH: ESCAPED, "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 COPY_BYTES_AT_ONCE = 1 << 20
 
 
@@ -149,21 +148,27 @@ def received(cursor: Cursor, page_id: int) -> int:
     return int(row[0])
 
 
-def raw_lines(page: PageRow, envelope: Envelope, batch_id: int, good: Iterable[GoodRecord]) -> str:
-    """The good records of a page as `copy_lines` takes them: Postgres's text format of COPY, a line each."""
-    head, tail = f"{page.body_sha256}\t", f"\t{batch_id}\t{envelope.fetched_at.isoformat()}\n"
-    return "".join(
-        # A payload is JSON, whose control characters are escaped: of what COPY minds it has backslashes only.
-        f"{head}{r.position}\t{r.record_id.translate(COPY_ESCAPES)}\t{r.payload.replace(BACKSLASH, ESCAPED)}{tail}"
-        for r in good
+def raw_lines(page: PageRow, envelope: Envelope, batch_id: int, good: Iterable[GoodRecord]) -> bytes:
+    """The good records of a page as `copy_lines` takes them: Postgres's text format of COPY in UTF-8, a line each."""
+    head, tail = f"{page.body_sha256}\t".encode(), f"\t{batch_id}\t{envelope.fetched_at.isoformat()}\n".encode()
+    return b"".join(
+        [
+            # A payload is JSON, whose control characters are escaped: of what COPY minds it has backslashes only.
+            b"%b%d\t%b\t%b%b" % (head, r.position, _copied(r.record_id), r.payload.replace(b"\\", b"\\\\"), tail)
+            for r in good
+        ]
     )
 
 
-def copy_lines(cursor: Cursor, table: str, lines: Sequence[str]) -> None:
+def _copied(text: str) -> bytes:
+    return (text if text.isalnum() else text.translate(COPY_ESCAPES)).encode()
+
+
+def copy_lines(cursor: Cursor, table: str, lines: Sequence[bytes]) -> None:
     """COPY what `raw_lines` made of any number of pages into their raw table."""
     cursor.copy_expert(
         f"copy {table} (body_sha256, position, record_id, payload, batch_id, fetched_at) from stdin",
-        io.BytesIO("".join(lines).encode()),
+        io.BytesIO(b"".join(lines)),
         size=COPY_BYTES_AT_ONCE,
     )
 

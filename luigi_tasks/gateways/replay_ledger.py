@@ -65,10 +65,11 @@ def pages_of_body(cursor: Cursor, source: str, entity: str, body_sha256: str) ->
 
 
 def entered_keys(cursor: Cursor, source: str) -> frozenset[str]:
-    """Object keys of the pages that the ledger has and that wait for no Load."""
+    """Object keys of the pages that the ledger has and that wait for no Load, nor, as what repeats may, for a build."""
     cursor.execute(
         "select object_key from ops.pages as p where source = %s"
-        " and (status <> 200 or exists (select from ops.loads as l where l.page_id = p.page_id))",
+        " and (status <> 200 or exists (select from ops.loads as l where l.page_id = p.page_id"
+        "  and (not l.repeats or exists (select from ops.applied_batches as a where a.batch_id = l.batch_id))))",
         (source,),
     )
     return frozenset(key for (key,) in cursor.fetchall())

@@ -13,11 +13,14 @@ Archived    it is one zip of tables and pictures: Fetch takes the tables out as 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+import orjson
 
 from luigi_tasks.domain.coverage import Position
 from luigi_tasks.domain.errors import SourceError
@@ -25,6 +28,9 @@ from luigi_tasks.domain.run import Query
 
 SCHEMAS = Path(__file__).parent / "schemas"
 LONGEST_INTEGER = 1000
+# orjson reads what it takes as json does, but for integers beyond 64 bits: it makes floats of them. What it does not
+# take (NaN, lone surrogates, a BOM, UTF-16, great depth) is json's to read or to refuse.
+DIGITS_ALIKE, LONG = bytes.maketrans(b"123456789", b"000000000"), b"0" * 19
 
 
 @dataclass(frozen=True)
@@ -182,18 +188,14 @@ def parse_json(body: bytes) -> Any:
 
     Raises SourceError when it is not JSON.
     """
+    if LONG not in body.translate(DIGITS_ALIKE):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(body)
     try:
-        return json.loads(body, parse_int=_integer if _may_hold_a_longer(body) else None)
+        return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as problem:
         start = body[:40].decode("utf-8", "replace")
         raise SourceError(f"the body is not JSON ({problem}): it starts with {start!r}") from None
-
-
-def _may_hold_a_longer(body: bytes) -> bool:
-    """False when no integer can be longer than LONGEST_INTEGER: one that is covers a multiple of that, with 20 digits
-    on one side of it. So it is not asked of every integer. True for UTF-16 and UTF-32, where digits do not touch."""
-    places = range(0, len(body), LONGEST_INTEGER)
-    return b"\0" in body[:4] or any(body[at : at + 20].isdigit() or body[at - 20 : at].isdigit() for at in places)
 
 
 def _integer(digits: str) -> int | float:

@@ -11,19 +11,19 @@ from luigi_tasks.domain.errors import QuarantineOverflow
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.loading import BadRecord, GoodRecord, LoadedPage
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import coverage_ledger, page_ledger, postgres, quarantine_ledger
+from luigi_tasks.gateways import coverage_ledger, page_ledger, postgres, quarantine_ledger, repeated_loads
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
-from luigi_tasks.sources.contract import Source
+from luigi_tasks.sources.contract import Listing, Source, collected_entities
 from luigi_tasks.sources.validation import RecordCheck
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 PAGES_PER_BATCH = 100
-COPY_CHARACTERS = 8 << 20  # of records that wait in memory, about; a page may be larger than that
+COPY_BYTES = 8 << 20  # of records that wait in memory, about; a page may be larger than that
 
 
 @dataclass
@@ -51,15 +51,15 @@ class LoadResult:
 class _Waiting:
     """Records of some pages on their way into the warehouse: lines of COPY, and the bad ones."""
 
-    lines: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
     bad: list[tuple[PageRow, BadRecord]] = field(default_factory=list)
-    characters: int = 0
+    size: int = 0
 
-    def take(self, lines: str, bad: Sequence[tuple[PageRow, BadRecord]]) -> None:
+    def take(self, lines: bytes, bad: Sequence[tuple[PageRow, BadRecord]]) -> None:
         """The records of one more page."""
         self.lines.append(lines)
         self.bad += bad
-        self.characters += len(lines) + sum(len(record.record) for _, record in bad)
+        self.size += len(lines) + sum(len(record.record) for _, record in bad)
 
 
 class Loader:
@@ -92,13 +92,22 @@ class Loader:
             duplicates = len(records) - len(good) - len(bad)
             loaded = LoadedPage(len(records), len(good), duplicates, len(bad), self.unexpected_fields(records))
             loads.append((page, envelope, loaded))
-            if waiting.characters > COPY_CHARACTERS:
+            if waiting.size > COPY_BYTES:
                 waiting = self._keep(cursor, waiting, batch_id)
         self._keep(cursor, waiting, batch_id)
         crash_point("load.enter.before")
         page_ledger.enter_loads(cursor, self.source.NAME, batch_id, loads)
         crash_point("load.enter.after")
         return [loaded for _, _, loaded in loads]
+
+    def mark_repeated(self, cursor: Cursor, batch_id: int, loads: Sequence[LoadedPage]) -> None:
+        """Mark what of a batch says nothing that was not known: no reason to build the models."""
+        listed = isinstance(self.source, Listing)
+        if self.entity in collected_entities(self.source) and any(
+            page.loaded == page.quarantined == 0 for page in loads
+        ):
+            tables = {name: entity.table for name, entity in self.source.ENTITIES.items()}
+            repeated_loads.mark(cursor, batch_id, self.table, tables, listed=listed)
 
     def _keep(self, cursor: Cursor, waiting: _Waiting, batch_id: int) -> _Waiting:
         """Write what waits; returns what waits then, which is nothing."""
@@ -117,7 +126,7 @@ class Loader:
 
     def sort(self, records: tuple[object, ...]) -> tuple[list[GoodRecord], list[BadRecord]]:
         """Good and bad ones; of records that stand on the page twice to the letter, the first."""
-        good: dict[str, GoodRecord] = {}
+        good: dict[bytes, GoodRecord] = {}
         bad: list[BadRecord] = []
         for position, record in enumerate(records):
             sorted_record = self.check.sort(position, record)
@@ -170,6 +179,7 @@ def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[Loaded
         batch_id = page_ledger.open_batch(cursor, run_key)
         crash_point("load.batch.after")
         batch = loader.load_pages(cursor, pages, batch_id)
+        loader.mark_repeated(cursor, batch_id, batch)
         crash_point("load.commit.before")
     crash_point("load.commit.after")
     return batch

@@ -96,7 +96,7 @@ def _redrive_page(cursor: Cursor, page: PageRow, run_key: str, loader: Loader) -
     judged = {number: loader.check.sort(position, records[position]) for position, number in quarantined.items()}
     passed = {number: record for number, record in judged.items() if isinstance(record, GoodRecord)}
     still_bad = {number: record for number, record in judged.items() if isinstance(record, BadRecord)}
-    first: dict[str, GoodRecord] = {}
+    first: dict[bytes, GoodRecord] = {}
     for record in passed.values():
         first.setdefault(record.payload, record)
     quarantine_ledger.restate(cursor, still_bad)

@@ -91,7 +91,7 @@ class Rounds:
         until = _Until(self._breaking_off)
         store = session.checked_store(self._settings)
         load.load_entities(self._settings, key, source, collected_entities(CATALOGUE[source]), store, until)
-        model.build(self._settings, key, STEP, until, model.selection(source), self._watch(STEP))
+        model.build_what_is_new(self._settings, key, STEP, until, source, self._watch(STEP))
         if not self._asked_to_end.is_set():
             publish.grow(self._settings, key)
             publish.publish(self._settings, key, store, Silent(), enough=self._asked_to_end)

@@ -38,10 +38,17 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
     found["folders"] = {step.partition(" ")[2]: told for step, told in steps.items() if step.startswith("StoreFolder ")}
     found["derived"] = steps.get("Derive")
+    found["built_before"] = _built_before(steps)
     found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
     found["report"] = reports.url(settings, run_key) if reports.path(settings, run_key).is_file() else None
     found["gallery"] = reports.gallery(settings)
     return found
+
+
+def _built_before(steps: dict[str, dict[str, Any]]) -> int | None:
+    """The number of the build whose models and tests stand for this run too, which built nothing; None: it did."""
+    model, again = steps.get("Model", {}), steps.get("Remodel", {"skipped": 1})
+    return model.get("build") if "skipped" in model and "skipped" in again else None
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
@@ -89,6 +96,8 @@ def _counted(facts: dict[str, Any]) -> list[str]:
         text.append(_line("pending", f"{facts['pending_after']} pictures due now"))
     if facts["collection"] and _has_pictures(facts):
         text.append(_line("collection", ", ".join(f"{name} {number}" for name, number in facts["collection"].items())))
+    if facts.get("built_before"):
+        text.append(_line("models", f"nothing to build since build {facts['built_before']}"))
     if facts["contact_sheet"]:
         text.append(_line("pictures", facts["contact_sheet"]))
     return text

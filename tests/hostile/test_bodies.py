@@ -67,7 +67,7 @@ def test_postgres_takes_every_record_that_passed_and_every_reason(warehouse: War
                 continue
             for position, record in enumerate(records(case)[:50]):
                 one = CHECKS[case.entity].sort(position, record)
-                text = one.payload if isinstance(one, GoodRecord) else json.dumps(one.violations)
+                text = one.payload.decode() if isinstance(one, GoodRecord) else json.dumps(one.violations)
                 cursor.execute("select %s::jsonb is not null, %s::text is not null", (text, one.record_id))
                 passed += isinstance(one, GoodRecord)
     connection.close()

@@ -83,7 +83,7 @@ LEFT_OUT = {
         *("code_version", "settings_sha256", "source_address"),
     },
     "ops.pages": {"page_id"},
-    "ops.loads": {"page_id", "batch_id", "loaded", "duplicate", "quarantined", "unexpected_fields"},
+    "ops.loads": {"page_id", "batch_id", "loaded", "duplicate", "quarantined", "unexpected_fields", "repeats"},
     "ops.quarantine": {"quarantine_id", "page_id", "batch_id", "quarantined_at", "closed_at"},
     "draenei_content.wallpapers": {"s3_key", "sha256", "upload_status", "upload_attempts", "updated_at"},
 }

@@ -245,3 +245,22 @@ def test_an_integer_too_long_for_the_database_is_noticed_wherever_it_stands(befo
     for digits, held in [(1000, True), (1001, False), (1040, False), (2500, False)]:
         number = contract.parse_json(f'{{"a": "{"x" * before}", "b": {"7" * digits}}}'.encode(encoding))["b"]
         assert (number != float("inf")) is held, digits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0", "-0", "-0.0", "1.0", "1E5", "1e16", "5e-324", "1e-400", "1e400", "-1e400", "123456789012345678.25"),
+        *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"),
+        *("18446744073709551615", "18446744073709551616", "1" * 18, "1" * 19, "1" * 40, "-" + "1" * 40),
+        *("NaN", "Infinity", '"\\ud800"', '"\\u0000"', '"\\ud83d\\udc10"', '{"a": 1, "a": 2}', "[" * 300 + "]" * 300),
+    ],
+)
+def test_a_body_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    for body in (
+        text.encode(),
+        f'{{"data": [{text}]}}'.encode(),
+        text.encode("utf-16"),
+        b"\xef\xbb\xbf" + text.encode(),
+    ):
+        assert repr(contract.parse_json(body)) == repr(json.loads(body)), body
