@@ -82,12 +82,7 @@ def _counted(facts: dict[str, Any]) -> list[str]:
         text.append(_line("uploaded", f"{facts['uploaded']} pictures, {human_bytes(float(facts['bytes'] or 0))}"))
     if _is_archive(facts):
         text += _archived(facts)
-    if facts.get("unexpected_fields"):
-        text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
-    if facts["quarantined"]:
-        text.append(_line("warning", f"{facts['quarantined']} of {facts['received']} records are in quarantine"))
-    if facts.get("dangling"):
-        text.append(_line("warning", f"{facts['dangling']} records refer to some that the source has never listed"))
+    text += _noticed(facts)
     if facts["failures"]:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(facts["failures_by_reason"].items()))
         text.append(_line("failed", f"{facts['failures']}: {reasons}"))
@@ -100,6 +95,18 @@ def _counted(facts: dict[str, Any]) -> list[str]:
         text.append(_line("models", f"nothing to build since build {facts['built_before']}"))
     if facts["contact_sheet"]:
         text.append(_line("pictures", facts["contact_sheet"]))
+    return text
+
+
+def _noticed(facts: dict[str, Any]) -> list[str]:
+    """What is wrong with the records, and stopped nothing."""
+    text = []
+    if facts.get("unexpected_fields"):
+        text.append(_line("notice", f"fields that the schema does not know: {', '.join(facts['unexpected_fields'])}"))
+    if facts["quarantined"]:
+        text.append(_line("warning", f"{facts['quarantined']} of {facts['received']} records are in quarantine"))
+    if facts.get("dangling"):
+        text.append(_line("warning", f"{facts['dangling']} records refer to some that the source has never listed"))
     return text
 
 
