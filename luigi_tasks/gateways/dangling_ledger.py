@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from psycopg2 import sql
+from luigi_tasks.gateways import selects
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -27,7 +27,7 @@ def count(cursor: Cursor, source: str) -> int:
     """How many records of a source dangle now; 0 where nothing says so."""
     if not (view := _view(cursor, source)):
         return 0
-    cursor.execute(sql.SQL("select count(*) from {}").format(view))
+    cursor.execute(f"select count(*) from {view}")  # noqa: S608 - found by name
     row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -38,14 +38,12 @@ def listed(cursor: Cursor, sources: Iterable[str], limit: int) -> list[Dangling]
     for source in sources:
         if view := _view(cursor, source):
             columns = "entity, record_id, reason, run_key"
-            query = f"select {columns} from {{}} order by since desc, entity, record_id limit %s"  # noqa: S608 - constants
-            cursor.execute(sql.SQL(query).format(view), (limit,))
+            query = f"select {columns} from {view} order by since desc, entity, record_id limit %s"  # noqa: S608 - constants
+            cursor.execute(query, (limit,))
             found += [Dangling(source, *row) for row in cursor.fetchall()]
     return found
 
 
-def _view(cursor: Cursor, source: str) -> sql.Identifier | None:
-    name = f"{source}_dangling"
-    cursor.execute("select to_regclass(%s) is not null", (f"draenei_content.{name}",))
-    row = cursor.fetchone()
-    return sql.Identifier("draenei_content", name) if row and row[0] else None
+def _view(cursor: Cursor, source: str) -> str | None:
+    view = f"draenei_content.{source}_dangling"
+    return view if selects.exists(cursor, view) else None

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from psycopg2.extras import RealDictCursor
-
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.gateways import gallery_kaggle, selects
 
@@ -228,6 +226,8 @@ def has_models(cursor: Cursor) -> bool:
 
 
 def _streamed(cursor: Cursor, sql: str, arguments: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    from psycopg2.extras import RealDictCursor
+
     with closing(cursor.connection.cursor("gallery", cursor_factory=RealDictCursor)) as streaming:
         streaming.execute(sql, arguments)
         yield from map(dict, streaming)
