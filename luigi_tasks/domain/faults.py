@@ -23,7 +23,7 @@ EFFECTS = {
     "load": ("batch", "copy", "quarantine", "enter", "commit"),
     "clean": ("put",),
     "details": ("obtain",),
-    "model": ("role", "dbt", "ledger"),
+    "model": ("begin", "role", "dbt", "ledger"),
     "profile": ("rename",),
     "freeze": ("manifest",),
     "publish": (
