@@ -35,9 +35,8 @@ def shares(settings: Settings, processes: int, *turns: OneAtATime) -> list[Share
             max(1, FIRST_HANDS // processes),
             settings.upload_memory_bytes // processes,
             max(1, usable_cores() // processes),
-            turns[0] if turns else None,
-            turns[1] if turns else None,
             per_host and per_host // processes + (number < per_host % processes),
+            *turns,
         )
         for number in range(processes)
     ]

@@ -46,9 +46,9 @@ class Share:
     first: int
     bytes: int
     decoders: int
+    per_host: int | None
     large_bodies: OneAtATime | None = None
     large_decodes: OneAtATime | None = None
-    per_host: int | None = None
 
 
 class Transfer:
