@@ -34,6 +34,11 @@ TIMES = 5
 NEW_PAGES = 42  # 1,008 items
 ACTIVE = "select active_time / 1000 from pg_stat_database where datname = current_database()"
 PENDING = "select count(*) from draenei_content.pending_uploads"
+NO_LIBRARY = "none"
+MEASURED = """
+insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
+select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
+"""
 
 
 class Bench:
@@ -53,16 +58,22 @@ class Bench:
             migrate.migrate(connection)
         return cls(settings, items)
 
-    def fill(self) -> None:
-        """The collection, modelled, tested, its statistics known to the planner."""
+    def fill(self, library: str = NO_LIBRARY) -> None:
+        """The collection, modelled, tested, its statistics known to the planner; what was to be derived has failed."""
         with postgres.transaction(self.settings) as cursor:
             collection.add_items(cursor, 1, self.pages)
             collection.register_all(cursor)
+            cursor.execute(MEASURED, (library,))
         self.build()
         with closing(postgres.connect(self.settings)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("vacuum analyze")
+
+        with postgres.transaction(self.settings) as cursor:
+            work_list = derivative_ledger.WorkList("wallhaven", (), library, 5)
+            work_list.count(cursor)
+            work_list.passed(cursor)
 
     def build(self) -> None:
         """A build of everything, as Model does it."""
@@ -98,14 +109,14 @@ class Bench:
             audit_ledger.upload_statuses(cursor)
 
     def gallery(self) -> None:
-        """What tells whether the gallery is to be written anew."""
+        """What tells whether the gallery may have changed."""
         with postgres.transaction(self.settings) as cursor:
-            gallery_ledger.state(cursor)
+            gallery_ledger.as_of(cursor)
 
     def derive(self) -> None:
         """What tells whether a picture lacks something."""
         with postgres.transaction(self.settings) as cursor:
-            derivative_ledger.WorkList("wallhaven", (), "none", 5).count(cursor)
+            derivative_ledger.WorkList("wallhaven", (), NO_LIBRARY, 5).count(cursor)
 
     def timed(self, work: Callable[[], None], times: int = TIMES) -> tuple[float, float]:
         """Medians: seconds by the clock, seconds the server was active."""

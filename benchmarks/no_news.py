@@ -26,10 +26,6 @@ from twin import Catalogue, Twin
 
 TIMES = 5
 GOAL_SECONDS, GOAL_CALLS = 6, 3
-MEASURED = """
-insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
-select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
-"""
 STEPS = """
 select step, extract(epoch from finished_at - started_at)::double precision from ops.steps
 where run_key = (select run_key from ops.runs order by started_at desc limit 1) order by started_at
@@ -52,9 +48,7 @@ class Bench:
 
     def __init__(self, settings: Settings, items: int, twin: Twin) -> None:
         self.twin, self.growth = twin, growth.Bench.fresh(settings, items)
-        self.growth.fill()
-        with postgres.transaction(settings) as cursor:
-            cursor.execute(MEASURED, (library(),))
+        self.growth.fill(library())
         self.growth.build()
 
     def run(self, number: int) -> Run:

@@ -43,8 +43,9 @@ COPIES = "pictures"
 
 @dataclass(frozen=True)
 class Content:
-    """What a gallery shows. state: as state() has it; the rest as gallery_ledger has it."""
+    """What a gallery shows. as_of, state: as _as_of() and state() have them; the rest as gallery_ledger has it."""
 
+    as_of: str
     state: str
     pictures: Sequence[Mapping[str, Any]]
     queries: Sequence[Mapping[str, Any]]
@@ -61,11 +62,15 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
     with postgres.transaction(settings) as cursor:
         if not gallery_ledger.has_models(cursor):
             return {}
-        now = state(cursor)
-    out, done = home(settings), dict[str, object]()
-    there = _index(out)
-    if (there.get("state"), there.get("base")) != (now, _base(settings, out)):
+        out, done = home(settings), dict[str, object]()
+        there, base = _index(out), _base(settings, out)
+        as_of = _as_of(cursor)
+        is_there = (there.get("as_of"), there.get("base")) == (as_of, base)
+        is_same = is_there or (there.get("state"), there.get("base")) == (state(cursor), base)
+    if not is_same:
         done = write(settings, store, out)
+    elif not is_there:
+        _replace(out / "data" / "index.js", _script("index", there | {"as_of": as_of}))
     if settings.gallery == "bucket" and gallery_bucket.uploaded_state(store) != _index(out)["state"]:
         done |= upload(settings, store, out)
     return done
@@ -74,6 +79,11 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
 def state(cursor: Cursor) -> str:
     """A word that changes when the gallery would: by what it shows, or by how."""
     return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}"
+
+
+def _as_of(cursor: Cursor) -> str:
+    """A word that changes whenever state() may; cheap, so that a run with nothing new need not ask for that."""
+    return f"{gallery_ledger.as_of(cursor)}-{gallery_shell.digest()}"
 
 
 def home(settings: Settings) -> Path:
@@ -99,6 +109,7 @@ def read(settings: Settings) -> Content:
     with postgres.transaction(settings) as cursor:
         gallery_ledger.require_models(cursor)
         return Content(
+            _as_of(cursor),
             state(cursor),
             list(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest)),
             gallery_ledger.queries(cursor),
@@ -112,7 +123,7 @@ def lay_out(content: Content, out: Path, base: str) -> None:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, body in gallery_shell.shell().items():
         _replace(out / name, body)
-    index = _parts(data, content) | {"state": content.state, "base": base}
+    index = _parts(data, content) | {"as_of": content.as_of, "state": content.state, "base": base}
     _replace(data / "index.js", _script("index", index))
     kept = {*index["lists"], *index["details"], index["duplicates"]}
     for path in data.iterdir():
