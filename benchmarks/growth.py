@@ -36,6 +36,17 @@ TIMES = 5
 NEW_PAGES = 42  # 1,008 items
 ACTIVE = "select active_time / 1000 from pg_stat_database where datname = current_database()"
 PENDING = "select count(*) from draenei_content.pending_uploads"
+NO_LIBRARY = "none"
+MEASURED = """
+insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
+select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
+"""
+
+
+def unreadable(cursor: Cursor) -> int:
+    """What was to be derived has failed for good."""
+    cursor.execute(MEASURED, (NO_LIBRARY,))
+    return 0
 
 
 class Bench:
@@ -55,8 +66,11 @@ class Bench:
             migrate.migrate(connection)
         return cls(settings, items)
 
-    def fill(self, more: Callable[[Cursor], int] = lambda cursor: 0) -> int:
-        """The collection, modelled, tested, its statistics known; returns what `more`, before that, does."""
+    def fill(self, more: Callable[[Cursor], int] = unreadable, library: str = NO_LIBRARY) -> int:
+        """The collection, modelled, tested, its statistics known; returns what `more`, before that, does.
+
+        library: what measured the pictures, of which the work list of derivatives is counted through.
+        """
         with postgres.transaction(self.settings) as cursor:
             collection.add_items(cursor, 1, self.pages)
             collection.register_all(cursor)
@@ -66,6 +80,10 @@ class Bench:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("vacuum analyze")
+        with postgres.transaction(self.settings) as cursor:
+            work_list = derivative_ledger.WorkList("wallhaven", (), library, 5)
+            work_list.count(cursor)
+            work_list.passed(cursor)
         return added
 
     def build(self) -> None:
@@ -102,14 +120,14 @@ class Bench:
             audit_ledger.upload_statuses(cursor)
 
     def gallery(self) -> None:
-        """What tells whether the gallery is to be written anew."""
+        """What tells whether the gallery may have changed."""
         with postgres.transaction(self.settings) as cursor:
-            gallery_ledger.state(cursor)
+            gallery_ledger.as_of(cursor)
 
     def derive(self) -> None:
         """What tells whether a picture lacks something."""
         with postgres.transaction(self.settings) as cursor:
-            derivative_ledger.WorkList("wallhaven", (), "none", 5).count(cursor)
+            derivative_ledger.WorkList("wallhaven", (), NO_LIBRARY, 5).count(cursor)
 
     def timed(self, work: Callable[[], None], times: int = TIMES) -> tuple[float, float]:
         """Medians: seconds by the clock, seconds the server was active."""

@@ -56,7 +56,9 @@ class Bench:
     def __init__(self, settings: Settings, items: int) -> None:
         self.growth = growth.Bench.fresh(settings, items)
         query = CATALOGUE["wallhaven"].query(settings.wallhaven_query, settings.filters())
-        total = self.growth.fill(lambda cursor: add_crawl(cursor, query, library(), recipes(settings, "wallhaven")))
+        thumbnails, measured_with = recipes(settings, "wallhaven"), library()
+        total = self.growth.fill(lambda cursor: add_crawl(cursor, query, measured_with, thumbnails), measured_with)
+        self.growth.build()
         self.listing = Listing(settings, self.growth.pages, total)
 
     def run(self, number: int) -> Run:

@@ -15,28 +15,31 @@ if TYPE_CHECKING:
 SIGN_BIT = 1 << 63
 
 # A failure counts as done once it was tried as often as allowed.
-WANTED = """
-with missing as (
-    select
-        p.sha256, p.object_key, p.bytes,
-        not exists (
-            select from ops.image_metadata as m
+MISSING = """
+select
+    p.sha256, p.object_key, p.bytes,
+    not exists (
+        select from ops.image_metadata as m
+        where
+            m.sha256 = p.sha256 and m.measured_with = %(library)s
+            and (m.status = 'measured' or m.attempts >= %(most)s)
+    ) as measure,
+    array(
+        select recipe from unnest(%(recipes)s::text[]) as recipe
+        where not exists (
+            select from ops.derivatives as d
             where
-                m.sha256 = p.sha256 and m.measured_with = %(library)s
-                and (m.status = 'measured' or m.attempts >= %(most)s)
-        ) as measure,
-        array(
-            select recipe from unnest(%(recipes)s::text[]) as recipe
-            where not exists (
-                select from ops.derivatives as d
-                where
-                    d.source_sha256 = p.sha256 and d.recipe = recipe.recipe
-                    and (d.status = 'made' or d.attempts >= %(most)s)
-            )
-        ) as recipes
-    from ops.pictures as p
-    where p.source = %(source)s and p.sha256 > %(after)s
-)
+                d.source_sha256 = p.sha256 and d.recipe = recipe.recipe
+                and (d.status = 'made' or d.attempts >= %(most)s)
+        )
+    ) as recipes
+from ops.pictures as p
+where p.source = %(source)s and {which}
+"""
+ALL = "true"
+QUEUED = "p.sha256 = any(array(select q.sha256 from ops.derive_queue as q where q.source = %(source)s))"
+WANTED = """
+with missing as ({missing} and p.sha256 > %(after)s)
 select distinct on (sha256) sha256, object_key, bytes, measure, recipes
 from missing
 where measure or cardinality(recipes) > 0
@@ -44,22 +47,19 @@ order by sha256, object_key
 limit %(limit)s
 """
 COUNT_WANTED = """
-select count(distinct p.sha256)
-from ops.pictures as p
-where p.source = %(source)s and (
-    not exists (
-        select from ops.image_metadata as m
-        where
-            m.sha256 = p.sha256 and m.measured_with = %(library)s
-            and (m.status = 'measured' or m.attempts >= %(most)s)
-    )
-    or (
-        select count(*) from ops.derivatives as d
-        where
-            d.source_sha256 = p.sha256 and d.recipe = any(%(recipes)s::text[])
-            and (d.status = 'made' or d.attempts >= %(most)s)
-    ) < cardinality(%(recipes)s::text[])
+with missing as ({missing})
+select count(distinct sha256) from missing where measure or cardinality(recipes) > 0
+"""
+# What still lacks something, because it failed, is queued anew; who queued in the meantime is not seen, so not removed.
+LOOKED_THROUGH = """
+with missing as ({missing}),
+looked_at as (delete from ops.derive_queue where source = %(source)s),
+left_over as (
+    insert into ops.derive_queue (source, sha256)
+    select distinct %(source)s, sha256 from missing where measure or cardinality(recipes) > 0
 )
+insert into ops.derive_passes as p (source, asked) values (%(source)s, %(asked)s)
+on conflict (source) do update set asked = excluded.asked, passed_at = clock_timestamp()
 """
 COLUMNS = "format mode width height orientation has_profile exif colours brightness entropy dhash phash"
 ENTER_FACTS = f"""
@@ -91,26 +91,44 @@ select count(*) from (select sha256 from facts union select source_sha256 from c
 
 
 class WorkList:
-    """What a source's pictures lack. most: attempts at a failing one."""
+    """What a source's pictures lack. most: attempts at a failing one.
+
+    Of the pictures that are queued, when all were looked through for just this before; else of all.
+    """
 
     def __init__(self, source: str, recipes: Sequence[Recipe], library: str, most: int) -> None:
         digests = [recipe.digest for recipe in recipes]
-        self._about = {"source": source, "recipes": digests, "library": library, "most": most}
+        self._about: dict[str, object] = {"source": source, "recipes": digests, "library": library, "most": most}
+        self._about["asked"] = json.dumps([sorted(digests), library, most])
+        self._which = ALL
 
     def count(self, cursor: Cursor) -> int:
-        """How many pictures lack something."""
-        cursor.execute(COUNT_WANTED, self._about)
+        """How many pictures lack something. To be asked first."""
+        cursor.execute("select asked = %(asked)s from ops.derive_passes where source = %(source)s", self._about)
+        self._which = QUEUED if cursor.fetchone() == (True,) else ALL
+        cursor.execute(self._of(COUNT_WANTED), self._about)
         row = cursor.fetchone()
         assert row, "an aggregate gives one row"
         return int(row[0])
 
     def after(self, cursor: Cursor, sha256: str, limit: int) -> list[Wanted]:
         """The next pictures by SHA-256 that lack something; '' for the first."""
-        cursor.execute(WANTED, {**self._about, "after": sha256, "limit": limit})
+        cursor.execute(self._of(WANTED), {**self._about, "after": sha256, "limit": limit})
         return [
             Wanted(sha256, object_key, size, measure, tuple(recipes))
             for sha256, object_key, size, measure, recipes in cursor.fetchall()
         ]
+
+    def passed(self, cursor: Cursor) -> None:
+        """Enter that all that was to be looked at was, if anything: the next one reads what is queued from now on."""
+        if self._which is QUEUED:
+            cursor.execute("select exists (select from ops.derive_queue where source = %(source)s)", self._about)
+            if cursor.fetchone() == (False,):
+                return
+        cursor.execute(self._of(LOOKED_THROUGH), self._about)
+
+    def _of(self, statement: str) -> str:
+        return statement.format(missing=MISSING.format(which=self._which))
 
 
 def enter(cursor: Cursor, derived: Derived, library: str) -> None:

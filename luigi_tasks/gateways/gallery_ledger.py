@@ -153,6 +153,30 @@ STATE = {
     },
 }
 
+# What has to have happened for any of these to change. Verdicts, pairs and queries come by a build; the lifecycle is
+# read live, from answers of 404 and 401, from what left a listing, and from takedowns.
+HAPPENED = """
+select md5(concat_ws('|',
+    (select max(build_id) from ops.builds), (select max(started_at) from ops.dbt_builds),
+    (select max(upload_id) from ops.uploads), (select max(repair_id) from ops.repairs),
+    (select concat_ws(' ', count(*), count(lifted_at)) from ops.tombstones),
+    (select count(*) from ops.listing_changes where not present),
+    (
+        select count(*) from ops.pages
+        where source = 'wallhaven' and entity = 'wallpaper' and status in (401, 404) and page_name like 'w-%'
+    ),
+    (select max(passed_at) from ops.derive_passes)
+))
+"""
+
+
+def as_of(cursor: Cursor) -> str:
+    """A word that changes, without a look at any picture, whenever `state` may."""
+    cursor.execute(HAPPENED)
+    row = cursor.fetchone()
+    assert row, "a select without from gives one row"
+    return str(row[0])
+
 
 def state(cursor: Cursor) -> str:
     """A word that changes with what is shown: wallpapers, thumbnails, duplicates, verdicts, lives, queries.

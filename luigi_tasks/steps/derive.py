@@ -53,6 +53,10 @@ def derive(settings: Settings, source: str, store: ObjectStore, progress: Progre
                     totals.add(derived)
                 progress.update(totals.pictures, left, bytes_done=totals.bytes)
                 after = batch[-1].sha256
+    crash_point("derive.pass.before")
+    with postgres.transaction(settings) as cursor:
+        work.passed(cursor)
+    crash_point("derive.pass.after")
     return asdict(totals)
 
 

@@ -52,11 +52,13 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """What a gallery shows. state: as state() has it; queries and review as gallery_ledger has them.
+    """What a gallery shows. as_of, state: as _as_of() and state() have them; queries and review as gallery_ledger has
+    them.
 
     most: GALLERY_PICTURES, where there are more than that.
     """
 
+    as_of: str
     state: str
     pictures: Sequence[Packed]
     queries: Sequence[Mapping[str, Any]]
@@ -74,11 +76,15 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
     with postgres.transaction(settings) as cursor:
         if not gallery_ledger.has_models(cursor):
             return {}
-        now = state(settings, cursor)
-    out, done = home(settings), dict[str, object]()
-    there = _index(out)
-    if (there.get("state"), there.get("base")) != (now, _base(settings, out)):
+        out, done = home(settings), dict[str, object]()
+        there, base = _index(out), _base(settings, out)
+        as_of = _as_of(settings, cursor)
+        is_there = (there.get("as_of"), there.get("base")) == (as_of, base)
+        is_same = is_there or (there.get("state"), there.get("base")) == (state(settings, cursor), base)
+    if not is_same:
         done = write(settings, store, out)
+    elif not is_there:
+        _write(out / "data" / "index.js", _script("index", _json(there | {"as_of": as_of})))
     if settings.gallery == "bucket" and gallery_bucket.uploaded_state(store) != _index(out)["state"]:
         done |= upload(settings, store, out)
     return done
@@ -87,6 +93,11 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
 def state(settings: Settings, cursor: Cursor) -> str:
     """A word that changes when the gallery would: by what it shows, by how, or by how much."""
     return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}-{settings.gallery_pictures}"
+
+
+def _as_of(settings: Settings, cursor: Cursor) -> str:
+    """A word that changes whenever state() may; cheap, so that a run with nothing new need not ask for that."""
+    return f"{gallery_ledger.as_of(cursor)}-{gallery_shell.digest()}-{settings.gallery_pictures}"
 
 
 def home(settings: Settings) -> Path:
@@ -114,6 +125,7 @@ def read(settings: Settings) -> Content:
         queries = gallery_ledger.queries(cursor)
         pictures = pack(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest, most), queries)
         return Content(
+            _as_of(settings, cursor),
             state(settings, cursor),
             pictures,
             queries,
@@ -141,7 +153,7 @@ def lay_out(content: Content, out: Path, base: str) -> None:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, body in gallery_shell.shell().items():
         _write(out / name, body)
-    index = _parts(data, content) | {"state": content.state, "base": base}
+    index = _parts(data, content) | {"as_of": content.as_of, "state": content.state, "base": base}
     _write(data / "index.js", _script("index", _json(index)))
     kept = {*index["lists"], *index["details"], index["duplicates"]}
     for path in data.iterdir():

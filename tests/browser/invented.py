@@ -99,7 +99,7 @@ def content(size: int) -> Content:
         {"a": a, "b": b, "sha256_a": sha256(a), "sha256_b": sha256(b), "distance": 2, "kind": "near"} for a, b in NEAR
     ]
     review = {"pairs": pairs, "verdicts": [VERDICT]}
-    return Content("state", pack(map(picture, range(size)), queries), queries, review)
+    return Content("as of", "state", pack(map(picture, range(size)), queries), queries, review)
 
 
 def gallery(folder: Path, size: int) -> Path:

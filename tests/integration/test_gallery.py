@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from luigi_tasks import settings as settings_module
 from luigi_tasks.domain.errors import SettingsError, StoreError, WarehouseError
 from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import gallery_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.steps import gallery, gallery_shell, publish, takedown, takedown_pages
 from luigi_tasks.steps.derive import derive
@@ -85,6 +87,45 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
     _the_bucket_has_it_though_an_upload_failed(c)
 
 
+BUILT = "insert into ops.builds (selection, asked) values ('[]', '')"
+
+
+def test_whatever_may_change_it_is_noticed_without_a_look_at_the_pictures(warehouse: Warehouse) -> None:
+    page = (
+        "insert into ops.pages (run_key, source, entity, page_name, request, status, object_key, body_sha256,"
+        " body_bytes, content_type, fetched_at) values ('r', 'wallhaven', 'ENTITY', 'w-a', '{}', STATUS, 'KEY', '', 0,"
+        " '', now())"
+    )
+    happens = [
+        BUILT,
+        "insert into ops.dbt_builds (invocation_id, untested_batches) values ('by hand', '{}')",
+        "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, started_at)"
+        " values ('r', 'a', 1, 'gone', now())",
+        "insert into ops.repairs (damage, object_key, action) values ('missing', 'k', 'marked lost')",
+        "insert into ops.tombstones (wallhaven_id, reason) values ('a', 'asked for')",
+        "update ops.tombstones set lifted_at = now(), lift_reason = 'a mistake'",
+        "insert into ops.listing_changes values ('r', 'q', 'a', now(), false)",
+        page.replace("STATUS", "404").replace("ENTITY", "wallpaper").replace("KEY", "one"),
+        "insert into ops.derive_passes (source, asked) values ('wallhaven', '')",
+        "update ops.derive_passes set passed_at = clock_timestamp()",
+    ]
+    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
+            " settings_sha256, source_address) values ('r', 'wallhaven', 'q', '', '{}', '', 'running', '', '', '')"
+        )
+        seen = [gallery_ledger.as_of(cursor)]
+        for happened in happens:
+            cursor.execute(happened)
+            seen.append(gallery_ledger.as_of(cursor))
+        assert len(set(seen)) == len(seen)
+        cursor.execute(page.replace("STATUS", "200").replace("ENTITY", "search").replace("KEY", "two"))
+        cursor.execute("insert into ops.listing_changes values ('r', 'q', 'b', now(), true)")
+        cursor.execute("update ops.runs set state = 'succeeded'")
+        assert gallery_ledger.as_of(cursor) == seen[-1], "a run that found nothing new"
+        connection.rollback()
+
+
 def _what_people_and_the_site_do_shows(c: Collecting, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, asked = gallery.home(c.settings), c.warehouse.rows
     gone, hostile, lost, *_ = sorted(rows(folder))[3:]
@@ -92,6 +133,7 @@ def _what_people_and_the_site_do_shows(c: Collecting, monkeypatch: pytest.Monkey
 
     def renewed(*change: str | list[str]) -> dict[str, object]:
         asked(*change)
+        asked(BUILT)
         return gallery.refresh(c.settings, c.store)
 
     assert renewed(DUPLICATES)["gallery_pictures"] == 30, "pairs and clusters"
@@ -145,6 +187,7 @@ def _the_bucket_has_it_though_an_upload_failed(c: Collecting) -> None:
         double.state.requests.clear()
         taken = min(rows(local))
         c.warehouse.rows("update ops.uploads set lost_at = now() where wallhaven_id = %s", taken)
+        c.warehouse.rows(BUILT)
         assert gallery.refresh(settings, store)["gallery_pictures"] == 27
         kept = before & double.state.versions.keys()
         assert "gallery/data/index.js" in kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,11 +15,13 @@ from benchmarks import collection
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import (
     audit_ledger,
+    build_ledger,
     dbt_profile,
     derivative_ledger,
     gallery_ledger,
     page_ledger,
     postgres,
+    repeated_loads,
     report_ledger,
     table_statistics,
     upload_claims,
@@ -37,15 +40,6 @@ GROWING = {
     *("wallhaven_search", "pages", "loads", "uploads"),
     *("wallpapers", "wallpaper_versions", "wallpaper_metrics", "wallpaper_queries"),
     *("manifest_items", "image_metadata", "derivatives"),
-}
-# Once a run, because what they answer is about all pictures: docs/performance-growth.md has what that costs.
-READ_WHOLE = {
-    "derive: count": {"uploads", "image_metadata"},
-    "derive: next": {"uploads", "image_metadata"},
-    "gallery: changed, draenei_content.wallpapers?": {"wallpapers"},
-    "gallery: changed, draenei_content.wallpaper_lifecycle?": {"wallpaper_versions"},
-    "gallery: changed, draenei_content.wallpaper_queries?": {"wallpaper_queries"},
-    "gallery: changed, ops.derivatives?": {"derivatives"},
 }
 
 
@@ -164,6 +158,7 @@ class Asked:
     """A cursor that explains instead of executing, for the gateways' own functions."""
 
     description = ()
+    rowcount = 0
 
     def __init__(self, grown: Grown, executed: bool) -> None:
         self.grown, self.executed, self.scanned = grown, executed, set[str]()
@@ -186,9 +181,19 @@ LACKING = {
     "recipes": ["0123456789abcdef"],
     "library": "pillow",
     "most": 5,
+    "asked": "",
     "after": "",
     "limit": 64,
 }
+TABLES = ("raw.wallhaven_search", "raw.wallhaven_wallpaper")
+READS = build_ledger.Reads("wallhaven", TABLES, pictures=True)
+
+
+def queued(statement: str) -> str:
+    """A statement of Derive's work list after all pictures were looked through once."""
+    return statement.format(missing=derivative_ledger.MISSING.format(which=derivative_ledger.QUEUED))
+
+
 ASKED: dict[str, Callable[[Any], Any]] = {
     "known_ids": lambda cursor: page_ledger.known_ids(cursor, "raw.wallhaven_search", "wallhaven/draenei", ["000001"]),
     "details_wanted": lambda cursor: page_ledger.details_wanted(cursor, 120),
@@ -208,13 +213,16 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "hold": lambda cursor: cursor.execute(upload_ledger.HOLD, {"rows": SET}),
     "intend": lambda cursor: cursor.execute(upload_ledger.INTEND, {"rows": SET}),
     "register": lambda cursor: cursor.execute(upload_ledger.REGISTER, {"rows": SET}),
-    "derive: count": lambda cursor: cursor.execute(derivative_ledger.COUNT_WANTED, LACKING),
-    "derive: next": lambda cursor: cursor.execute(derivative_ledger.WANTED, LACKING),
-    **{
-        f"gallery: changed, {table}?": lambda cursor, sql=sql: cursor.execute(sql)
-        for table, sql in gallery_ledger.STATE.items()
-        if "kaggle" not in table
-    },
+    "derive: count": lambda cursor: cursor.execute(queued(derivative_ledger.COUNT_WANTED), LACKING),
+    "derive: next": lambda cursor: cursor.execute(queued(derivative_ledger.WANTED), LACKING),
+    "derive: looked through": lambda cursor: cursor.execute(queued(derivative_ledger.LOOKED_THROUGH), LACKING),
+    "gallery: may it have changed?": lambda cursor: cursor.execute(gallery_ledger.HAPPENED),
+    "model: is there anything to build?": lambda cursor: build_ledger.unchanged_since(
+        cursor, build_ledger.Asked((), ""), READS, datetime.timedelta(1)
+    ),
+    "load: does it repeat?": lambda cursor: repeated_loads.mark(
+        cursor, 1, "raw.wallhaven_search", {"search": "raw.wallhaven_search"}, listed=True
+    ),
     **{
         f"report: {name}": lambda cursor, sql=sql: cursor.execute(sql, {"run": "another", "examples": 3})
         for name, sql in (report_ledger.PARTS | report_ledger.SINGLES).items()
@@ -251,6 +259,7 @@ def test_what_a_run_asks_and_a_build_reads_is_found_by_indexes(grown: Grown) -> 
 
     plans = {name: grown.built(sql.replace("%", "%%")) for name, sql in grown.statements().items()}
     grown.warehouse.rows(DONE)
+    grown.warehouse.rows("truncate ops.derive_queue")
     grown.analyze()
     grown.vacuum()
     scanned = {}
@@ -260,7 +269,7 @@ def test_what_a_run_asks_and_a_build_reads_is_found_by_indexes(grown: Grown) -> 
         ask(cursor)
         assert cursor.statements > 0, name
         scanned[name] = cursor.scanned
-    assert {name: tables for name, tables in scanned.items() if tables} == READ_WHOLE
+    assert {name: tables for name, tables in scanned.items() if tables} == {}
 
     assert {"wallpapers", "wallpaper_versions", "unique_wallpapers_wallhaven_id"} <= plans.keys()
     assert len(plans) > 30

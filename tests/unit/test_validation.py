@@ -169,3 +169,13 @@ def test_every_item_of_the_twin_is_good() -> None:
         records = wallhaven.parse("search", requests.get(f"{twin.api_url}/search", timeout=10).content).records
     assert len(records) == 24
     assert {type(CHECK.sort(0, one)) for one in records} == {GoodRecord}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_none_is_not_taken_for_null(record: dict[str, Any], number: float) -> None:
+    found = CHECK.sort(0, {**record, "more": {"or less": [None, number]}})
+    assert isinstance(found, BadRecord)
+    assert [violation["path"] for violation in found.violations] == ["/more/or less/1"]
+    null = CHECK.sort(0, {**record, "more": None})
+    assert isinstance(null, GoodRecord)
+    assert json.loads(null.payload)["more"] is None
