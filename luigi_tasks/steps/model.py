@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from luigi_tasks.domain.dbt_graph import Watcher
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import dbt_artifacts, dbt_ledger, dbt_profile, postgres, table_statistics, warehouse_roles
+from luigi_tasks.gateways import (
+    dbt_artifacts,
+    dbt_ledger,
+    dbt_login,
+    dbt_profile,
+    postgres,
+    table_statistics,
+    warehouse_roles,
+)
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_artifacts import Kept
 from luigi_tasks.gateways.dbt_events import told
@@ -65,6 +73,7 @@ def build(
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
             crash_point("model.role.after")
             table_statistics.analyze_changed(cursor)
+        variables |= dbt_login.address(settings)
         crash_point("model.dbt.before")
         with told(watchers) as tell:
             result = Dbt(variables, folder, observe=tell).build(progress, select, resume=resume)
