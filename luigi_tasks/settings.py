@@ -97,6 +97,8 @@ class Settings(DerivativeSettings, SourceSettings):
     pguser: str | None = Field(None, description="libpq's default when unset")
     pgpassword: SecretStr | None = Field(None, description="or libpq's own ~/.pgpass")
     pgdatabase: str | None = Field(None, description="libpq's default when unset")
+    dbt_pguser: str = Field("draenei_dbt", description="dbt's own login, where it has one")
+    dbt_pgpassword: SecretStr | None = Field(None, description="set: dbt logs in apart, on the server of PG* too")
 
     # what people see
     gallery: str = Field(

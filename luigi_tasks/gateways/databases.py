@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from luigi_tasks.domain.errors import SettingsError, WarehouseError
-from luigi_tasks.gateways import postgres
+from luigi_tasks.gateways import dbt_login, postgres
 from luigi_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def beside(settings: Settings, name: str, home: Path) -> Settings:
         "pguser": address["PGUSER"],
         "pgpassword": SecretStr(password) if password else None,
         "pgdatabase": name,
+        "dbt_pgpassword": SecretStr(dbt_login.password(settings)) if dbt_login.is_own(settings) else None,
         "draenei_home": home,
     }
     return settings.model_copy(update=changes)

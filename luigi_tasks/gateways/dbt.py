@@ -151,7 +151,12 @@ class Dbt:
     def _invoke(self, request: dict[str, Any], progress: Progress) -> tuple[int, str]:
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
         places += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
-        request = {**request, "places": places, "environ": {**_environ(), **self.variables}, "folder": str(self.folder)}
+        environ = {**_environ(), **self.variables}
+        if role := environ.get("DRAENEI_DBT_ROLE"):
+            environ["PGOPTIONS"] += f" -c role={role}"  # what the profile sets is undone by dbt's first rollback
+        if "PGPASSWORD" in environ:
+            environ.pop("PGPASSFILE", None)  # it may hold the pipeline's, which is not dbt's to know
+        request = {**request, "places": places, "environ": environ, "folder": str(self.folder)}
         last_words = ""
         with _kept_child() as child:
             for event in child.invoke(request):

@@ -12,7 +12,6 @@ from pathlib import Path
 import yaml
 
 from luigi_tasks.domain.faults import crash_point
-from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # libpq tries the hosts in turn and reports each, so dbt's own error message ends in the command that mends it.
@@ -21,13 +20,14 @@ WHEN_DOWN = "/the embedded database is down: start it with `python -m luigi_task
 HEAD = "# Written by `python -m luigi_tasks up`; PG* variables stand above it. It holds a password.\n"
 
 
-def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: bool = True) -> Path:
+def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: bool = True, role: str = "") -> Path:
     """Write folder/profiles.yml, 0600 and all at once.
 
     address: what holds without PG* in the environment, under their names; None: nothing does.
     embedded: it is the embedded server's, so that an error message may say how to start it.
+    role: what the user of the address is to act as, '' when it has rights of its own.
     """
-    text = HEAD + yaml.safe_dump(_profile(address or {}, embedded), sort_keys=False, width=1000)
+    text = HEAD + yaml.safe_dump(_profile(address or {}, embedded, role), sort_keys=False, width=1000)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profiles.yml"
     with _leftovers_swept(folder):
@@ -57,7 +57,7 @@ def _leftovers_swept(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:
+def _profile(address: Mapping[str, str], embedded: bool, role: str) -> dict[str, object]:
     hosts = ",".join(filter(None, (address.get("PGHOST"), WHEN_DOWN if embedded else None)))
     warehouse = {
         "type": "postgres",
@@ -66,7 +66,7 @@ def _profile(address: Mapping[str, str], embedded: bool) -> dict[str, object]:
         "user": _unless_set("PGUSER", address.get("PGUSER", "draenei")),
         "password": _unless_set("PGPASSWORD", address.get("PGPASSWORD", "")),
         "dbname": _unless_set("PGDATABASE", address.get("PGDATABASE", "draenei")),
-        "role": _role(TRANSFORMER if embedded and address else ""),  # elsewhere the role may not exist
+        "role": _role(role),
         "schema": "draenei_content",
         "threads": 4,
         "connect_timeout": 10,
@@ -80,5 +80,6 @@ def _unless_set(name: str, value: str, cast: str = "") -> str:
 
 
 def _role(name: str) -> str:
-    """What dbt acts as: DRAENEI_DBT_ROLE, else the embedded server's role unless PG* names another server."""
-    return f"{{{{ env_var('DRAENEI_DBT_ROLE', '' if env_var('PGHOST', '') else {name!r}) }}}}"
+    """What dbt acts as: DRAENEI_DBT_ROLE, else that of the profile's user unless PG* names another server or user."""
+    known = "env_var('PGHOST', '') or env_var('PGUSER', '')"
+    return f"{{{{ env_var('DRAENEI_DBT_ROLE', '' if {known} else {name!r}) }}}}"

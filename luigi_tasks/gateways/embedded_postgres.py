@@ -31,7 +31,16 @@ from luigi_tasks.gateways.embedded_postgres_files import (
 )
 from luigi_tasks.gateways.embedded_postgres_programs import MAJOR, account_for, hand_over, launch, program, run
 
-__all__ = ["EmbeddedPostgresError", "Server", "describe", "ensure_running", "initialise", "status", "stop"]
+__all__ = [
+    "EmbeddedPostgresError",
+    "Server",
+    "dbt_password",
+    "describe",
+    "ensure_running",
+    "initialise",
+    "status",
+    "stop",
+]
 
 NAME = "draenei"
 START_SECONDS = 120
@@ -112,6 +121,16 @@ def describe(home: Path) -> Server | None:
     """The address as kept in files, running or not; None before the first initialisation."""
     files = Files.below(home)
     return _address(files) if read(files.data / "PG_VERSION") else None
+
+
+def dbt_password(home: Path) -> str:
+    """The password of dbt's own login, chosen the first time that it is asked for. Raises EmbeddedPostgresError."""
+    files = Files.below(home)
+    if not read(files.dbt_password):
+        with locked(files):
+            if not read(files.dbt_password):
+                write(files.dbt_password, secrets.token_urlsafe(24))
+    return read(files.dbt_password) or ""
 
 
 def initialise(home: Path) -> Server:

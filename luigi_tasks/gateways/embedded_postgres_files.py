@@ -1,7 +1,7 @@
 """What the embedded PostgreSQL keeps on disk: its folder, address and password, and who holds its pid file.
 
 Everything lies in `{home}/postgres` (0700): `data/`, `log/`, `socket/`, `lock`, and the small files `password`,
-`port` and `socket_directory`, each replaced atomically, for clients read them at every connect.
+`dbt_password`, `port` and `socket_directory`, each replaced atomically, for clients read them at every connect.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Files:
     @property
     def password(self) -> Path:
         return self.root / "password"
+
+    @property
+    def dbt_password(self) -> Path:
+        return self.root / "dbt_password"
 
     @property
     def port(self) -> Path:

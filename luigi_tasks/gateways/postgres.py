@@ -53,7 +53,7 @@ def connect(settings: Settings, application_name: str = "draenei-collector") -> 
     import psycopg2.extensions
 
     dsn = psycopg2.extensions.make_dsn(
-        **_libpq_keywords(address(settings)),
+        **libpq_keywords(address(settings)),
         application_name=application_name,
         connect_timeout="10",
         options="-c timezone=UTC -c client_connection_check_interval=1000",
@@ -65,7 +65,8 @@ def connect(settings: Settings, application_name: str = "draenei-collector") -> 
         raise WarehouseError(_first_line(problem), mend=mend) from None
 
 
-def _libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
+def libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
+    """The libpq variables as the driver names them."""
     names = {
         "PGHOST": "host",
         "PGPORT": "port",

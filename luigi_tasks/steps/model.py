@@ -16,6 +16,7 @@ from luigi_tasks.gateways import (
     build_ledger,
     dbt_artifacts,
     dbt_ledger,
+    dbt_login,
     dbt_profile,
     dbt_project,
     postgres,
@@ -116,6 +117,7 @@ def _build(
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
             crash_point("model.role.after")
             table_statistics.analyze_changed(cursor)
+        variables |= dbt_login.address(settings)
         crash_point("model.dbt.before")
         with told(watchers) as tell:
             result = Dbt(variables, folder, observe=tell).build(progress, wanted.select, resume=resume)

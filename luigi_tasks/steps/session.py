@@ -10,7 +10,7 @@ from luigi_tasks.domain.errors import SettingsError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
+from luigi_tasks.gateways import dbt_login, dbt_profile, pipeline_lock, postgres, run_ledger, warehouse_roles
 from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import ObjectStore, open_store
 from luigi_tasks.settings import Settings, origins
@@ -48,7 +48,8 @@ def _write_profile_for_dbt_by_hand(settings: Settings) -> None:
         return
     deciding = origins().get("draenei_home" if settings.embedded else "pghost", "default")
     if deciding != "environment":
-        dbt_profile.write_profile(repository, postgres.address(settings), embedded=settings.embedded)
+        role = warehouse_roles.TRANSFORMER if dbt_login.is_own(settings) else ""
+        dbt_profile.write_profile(repository, dbt_login.address(settings), embedded=settings.embedded, role=role)
     elif not (repository / "profiles.yml").exists():
         dbt_profile.write_profile(repository, None)
 

@@ -14,7 +14,7 @@ from luigi_tasks import settings
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import human_bytes
 from luigi_tasks.domain.run import RUN_ID_FORMAT
-from luigi_tasks.gateways import central_scheduler, embedded_postgres, postgres, warehouse_roles
+from luigi_tasks.gateways import central_scheduler, dbt_login, embedded_postgres, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.objects import open_store
 from luigi_tasks.gateways.store_probe import probe
@@ -72,7 +72,9 @@ def _roles(own: Settings) -> str:
         return "not known while the database is down"
     with postgres.transaction(own) as cursor:
         if warehouse_roles.available(cursor):
-            return f"dbt acts as {warehouse_roles.TRANSFORMER}, which can write neither raw nor what is not its own"
+            who = f"logs in as {own.dbt_pguser}" if dbt_login.is_own(own) else "logs in as the pipeline's user"
+            acts = f"dbt {who} and acts as {warehouse_roles.TRANSFORMER}"
+            return f"{acts}, which can write neither raw nor what is not its own"
     return f"dbt acts as the connected user; an administrator may make and grant {', '.join(warehouse_roles.ROLES)}"
 
 

@@ -133,13 +133,13 @@ def test_a_login_of_its_own_has_nothing_but_the_role_that_it_takes(warehouse: Wa
     with postgres.transaction(warehouse.settings()) as cursor:
         warehouse_roles.hand_over(cursor)
         cursor.execute(f"create role {name} login noinherit password '{password}' in role draenei_transformer")
+        cursor.execute(f"alter role {name} set role = draenei_transformer")
     connection = psycopg2.connect(**postgres_words(warehouse) | {"user": name, "password": password})
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("set role draenei_transformer")
             cursor.execute(f"select payload from raw.wallhaven_search; {MODEL}")
-            cursor.execute("reset role")
+            cursor.execute("set role none")
             for statement in (
                 "select * from ops.request_budget",
                 "select pg_read_file('/etc/hostname')",

@@ -32,8 +32,15 @@ WATCHERS = {"prometheus", "grafana"}
 OTHER_SOURCES = CATALOGUE.keys() - {"wallhaven"}
 COLLECTORS = {"pipeline", "audit", *OTHER_SOURCES}
 ONE_SHOTS = {"create-bucket", "create-reader"}
-REQUIRED = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "GRAFANA_PASSWORD", "READER_PASSWORD")
-SECRETS = dict(zip(REQUIRED, ("p1", "k1", "s1", "g1", "r1"), strict=True))
+REQUIRED = (
+    "POSTGRES_PASSWORD",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
+    "GRAFANA_PASSWORD",
+    "READER_PASSWORD",
+    "DBT_PASSWORD",
+)
+SECRETS = dict(zip(REQUIRED, ("p1", "k1", "s1", "g1", "r1", "d1"), strict=True))
 FULL_VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?")
 INTERPOLATED = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -1,0 +1,92 @@
+"""The login of dbt's process: its own, which may act as the transformer and is nobody else.
+
+The embedded server has one whose password stands in its home; on a server that PG* names there is one when
+DBT_PGPASSWORD is set. It inherits nothing and is the transformer from its first statement on: what the profile sets
+is undone by a rollback, which dbt makes between its hooks and its models.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.gateways import embedded_postgres, postgres
+from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
+
+if TYPE_CHECKING:
+    from luigi_tasks.settings import Settings
+
+TRIES = 3
+
+
+def is_own(settings: Settings) -> bool:
+    """Whether dbt has a login apart from the pipeline's."""
+    return settings.embedded or settings.dbt_pgpassword is not None
+
+
+def address(settings: Settings) -> dict[str, str]:
+    """The libpq variables for dbt, and for nobody else; makes its login when it is not there or has another password.
+
+    The pipeline's own where dbt has none. Raises WarehouseError when the login cannot be made.
+    """
+    from psycopg2 import errors
+
+    found = postgres.address(settings)
+    if not is_own(settings):
+        return found
+    own = found | {"PGUSER": settings.dbt_pguser, "PGPASSWORD": password(settings)}
+    for _ in range(TRIES):
+        if _serves(own):
+            return own
+        # Roles belong to the whole server: another database's pipeline may be making the same one at this very moment.
+        with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_):
+            _make(settings, own["PGUSER"], own["PGPASSWORD"])
+    raise WarehouseError(
+        f"dbt cannot log in as {own['PGUSER']}, or is not {TRANSFORMER} then",
+        where=found.get("PGHOST", ""),
+        mend="Let an administrator make it, with the password of DBT_PGPASSWORD (docs/operations.md, Roles).",
+    )
+
+
+def password(settings: Settings) -> str:
+    """The password of dbt's own login."""
+    if settings.dbt_pgpassword is not None:
+        return settings.dbt_pgpassword.get_secret_value()
+    return embedded_postgres.dbt_password(settings.draenei_home)
+
+
+def _serves(own: dict[str, str]) -> bool:
+    import psycopg2
+    from psycopg2.extensions import make_dsn
+
+    try:
+        dsn = make_dsn(**postgres.libpq_keywords(own), connect_timeout="10")
+        with contextlib.closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+            cursor.execute("select current_user = %s", (TRANSFORMER,))
+            return cursor.fetchone() == (True,)
+    except psycopg2.OperationalError:
+        return False
+
+
+def _make(settings: Settings, login: str, secret: str) -> None:
+    from psycopg2 import errors, sql
+    from psycopg2.extensions import encrypt_password
+
+    with postgres.transaction(settings, "draenei-collector dbt login") as cursor:
+        # Only what proves the password is sent, so that no log of the server can tell it.
+        verifier = encrypt_password(secret, login, cursor.connection, "scram-sha-256")
+        cursor.execute("select exists (select from pg_roles where rolname = %s)", (login,))
+        verb = "alter" if (cursor.fetchone() or (False,))[0] else "create"
+        statement = sql.SQL(
+            "{verb} role {login} login noinherit nosuperuser nocreatedb nocreaterole password {verifier};"
+            "grant {group} to {login}; alter role {login} set role = {group}"
+        )
+        names = {"login": sql.Identifier(login), "group": sql.Identifier(TRANSFORMER)}
+        try:
+            cursor.execute(statement.format(verb=sql.SQL(verb), verifier=sql.Literal(verifier), **names))
+        except (errors.InsufficientPrivilege, errors.UndefinedObject) as problem:
+            raise WarehouseError(
+                f"dbt's login {login} was not made: {type(problem).__name__}",
+                mend="Let an administrator make it (docs/operations.md, Roles), or unset DBT_PGPASSWORD.",
+            ) from None
