@@ -17,7 +17,7 @@ from luigi_tasks.domain.derivatives import Recipe
 from luigi_tasks.domain.run import Query
 
 STEPS = ("Fetch", "Load", "FetchDetails", "LoadDetails", "Model", "Freeze", "Publish", "Derive", "Remodel", "Report")
-NODES = 60  # of dbt, a run
+NODES = 60
 GONE_EVERY = 50  # runs
 BEGUN = "'2026-01-10'::timestamptz"
 LISTED = """
@@ -183,16 +183,19 @@ from ops.uploads cross join unnest(%(recipes)s::text[]) as recipe where outcome 
 """
 
 
-def add_crawl(cursor: Cursor, query: Query, library: str, recipes: Sequence[Recipe] = (), runs: int = 1000) -> int:
+def add_crawl(
+    cursor: Cursor, query: Query, library: str, recipes: Sequence[Recipe] = (), runs: int = 1000, nodes: int = NODES
+) -> int:
     """To a collection that is registered and not built yet; returns what the source claims as its total by then.
 
     query: whose listing it is from now on. library: what measured the pictures. runs: how many came after the first.
+    nodes: of dbt, a run.
     """
     cursor.execute(LISTED)
     cursor.execute(ENDS)
     ((newest_at, newest_id, oldest_at, oldest_id, items),) = cursor.fetchall()
     total = int(items) - runs // GONE_EVERY
-    given = {"run": RUN, "key": query.key, "runs": runs, "steps": list(STEPS), "nodes": NODES, "library": library}
+    given = {"run": RUN, "key": query.key, "runs": runs, "steps": list(STEPS), "nodes": nodes, "library": library}
     given |= {"text": query.text, "parameters": json.dumps(dict(query.parameters))}
     given |= {"newest_at": newest_at, "newest_id": newest_id, "oldest_at": oldest_at, "oldest_id": oldest_id}
     given |= {"total": total, "recipes": [recipe.digest for recipe in recipes], "more": MORE}
