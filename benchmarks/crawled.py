@@ -1,8 +1,8 @@
 """Makes a collection (collection.py) look as years of runs leave it: what crawls, details, pictures and runs write.
 
-A first crawl that read everything, later ones that found nothing new on the two newest pages, one in fifty of them that
-found a record gone; of the items one in twenty has its detail, one in a hundred a second version, one in fifty no
-picture; every other picture is measured and has derivatives. All inside the server, in sets.
+A first crawl that read everything there was, later ones that brought a record each and stopped at what is known, one in
+fifty of them that found a record gone. One item in twenty has its detail, one in a hundred a second version, one in
+fifty no picture; every other picture is measured and has derivatives. All inside the server, in sets.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ inner join ops.batches as b using (run_key)
 cross join lateral (select received from ops.loads where body_sha256 = s.body_sha256 limit 1) as l
 """
 LISTING = f"""
+create temporary table later on commit drop as
+select run_key, row_number() over (order by started_at desc) as n
+from ops.runs where query_key = %(key)s and run_key <> %(run)s;
 insert into ops.listing_changes (run_key, query_key, record_id, uploaded_at, present)
-select %(run)s, %(key)s, record_id, uploaded_at, true from listed;
-with later as (
-    select run_key, row_number() over (order by started_at) as n
-    from ops.runs where query_key = %(key)s and run_key <> %(run)s
-),
-oldest as (
+select coalesce(run_key, %(run)s), %(key)s, record_id, uploaded_at, true
+from (select *, row_number() over (order by uploaded_at desc) as n from listed) as numbered left join later using (n);
+with oldest as (
     select record_id, uploaded_at, {GONE_EVERY} * row_number() over (order by uploaded_at) as n
     from (select * from listed order by uploaded_at limit %(runs)s / {GONE_EVERY}) as first
 )
