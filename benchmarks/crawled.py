@@ -1,8 +1,8 @@
 """Makes a collection (collection.py) look as years of runs leave it: what crawls, details, pictures and runs write.
 
-A first crawl that read everything, later ones that found nothing new on the two newest pages, one in fifty of them that
-found a record gone; of the items one in twenty has its detail, one in a hundred a second version, one in fifty no
-picture; every other picture is measured and has derivatives. All inside the server, in sets.
+A first crawl that read everything there was, later ones that brought a record each and stopped at what is known, one in
+fifty of them that found a record gone. One item in twenty has its detail, one in a hundred a second version, one in
+fifty no picture; every other picture is measured and has derivatives. All inside the server, in sets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from luigi_tasks.domain.derivatives import Recipe
 from luigi_tasks.domain.run import Query
 
 STEPS = ("Fetch", "Load", "FetchDetails", "LoadDetails", "Model", "Freeze", "Publish", "Derive", "Remodel", "Report")
-NODES = 60  # of dbt, a run
+NODES = 60
 GONE_EVERY = 50  # runs
 BEGUN = "'2026-01-10'::timestamptz"
 LISTED = """
@@ -72,13 +72,13 @@ inner join ops.batches as b using (run_key)
 cross join lateral (select received from ops.loads where body_sha256 = s.body_sha256 limit 1) as l
 """
 LISTING = f"""
+create temporary table later on commit drop as
+select run_key, row_number() over (order by started_at desc) as n
+from ops.runs where query_key = %(key)s and run_key <> %(run)s;
 insert into ops.listing_changes (run_key, query_key, record_id, uploaded_at, present)
-select %(run)s, %(key)s, record_id, uploaded_at, true from listed;
-with later as (
-    select run_key, row_number() over (order by started_at) as n
-    from ops.runs where query_key = %(key)s and run_key <> %(run)s
-),
-oldest as (
+select coalesce(run_key, %(run)s), %(key)s, record_id, uploaded_at, true
+from (select *, row_number() over (order by uploaded_at desc) as n from listed) as numbered left join later using (n);
+with oldest as (
     select record_id, uploaded_at, {GONE_EVERY} * row_number() over (order by uploaded_at) as n
     from (select * from listed order by uploaded_at limit %(runs)s / {GONE_EVERY}) as first
 )
@@ -183,16 +183,19 @@ from ops.uploads cross join unnest(%(recipes)s::text[]) as recipe where outcome 
 """
 
 
-def add_crawl(cursor: Cursor, query: Query, library: str, recipes: Sequence[Recipe] = (), runs: int = 1000) -> int:
+def add_crawl(
+    cursor: Cursor, query: Query, library: str, recipes: Sequence[Recipe] = (), runs: int = 1000, nodes: int = NODES
+) -> int:
     """To a collection that is registered and not built yet; returns what the source claims as its total by then.
 
     query: whose listing it is from now on. library: what measured the pictures. runs: how many came after the first.
+    nodes: of dbt, a run.
     """
     cursor.execute(LISTED)
     cursor.execute(ENDS)
     ((newest_at, newest_id, oldest_at, oldest_id, items),) = cursor.fetchall()
     total = int(items) - runs // GONE_EVERY
-    given = {"run": RUN, "key": query.key, "runs": runs, "steps": list(STEPS), "nodes": NODES, "library": library}
+    given = {"run": RUN, "key": query.key, "runs": runs, "steps": list(STEPS), "nodes": nodes, "library": library}
     given |= {"text": query.text, "parameters": json.dumps(dict(query.parameters))}
     given |= {"newest_at": newest_at, "newest_id": newest_id, "oldest_at": oldest_at, "oldest_id": oldest_id}
     given |= {"total": total, "recipes": [recipe.digest for recipe in recipes], "more": MORE}

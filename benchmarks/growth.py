@@ -2,7 +2,8 @@
 
 Run: python -m benchmarks.growth [items …]; default 10000 100000. For each size a fresh database on an embedded server
 in a temporary folder. Prints medians: seconds by the clock and, which a busy machine disturbs less, seconds that the
-server's backends were active.
+server's backends were active; of builds the blocks (8 kB) that the models and tests of Wallhaven touch, which no other
+job disturbs, and whether they grow by more than the goal.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg2.extensions import cursor as Cursor
 
-from benchmarks import collection
+from benchmarks import collection, plans
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import (
     audit_ledger,
@@ -34,6 +36,7 @@ from luigi_tasks.warehouse import migrate
 
 TIMES = 5
 NEW_PAGES = 42  # 1,008 items
+GOALS = {"nothing_new": 1.2, "thousand_new": 1.5}  # times the smallest size's blocks
 ACTIVE = "select active_time / 1000 from pg_stat_database where datname = current_database()"
 PENDING = "select count(*) from draenei_content.pending_uploads"
 NO_LIBRARY = "none"
@@ -43,10 +46,9 @@ select sha256, 'unreadable', 'no bytes', 1000, %s, bytes from ops.uploads
 """
 
 
-def unreadable(cursor: Cursor) -> int:
+def unreadable(cursor: Cursor) -> None:
     """What was to be derived has failed for good."""
     cursor.execute(MEASURED, (NO_LIBRARY,))
-    return 0
 
 
 class Bench:
@@ -66,15 +68,15 @@ class Bench:
             migrate.migrate(connection)
         return cls(settings, items)
 
-    def fill(self, more: Callable[[Cursor], int] = unreadable, library: str = NO_LIBRARY) -> int:
-        """The collection, modelled, tested, its statistics known; returns what `more`, before that, does.
+    def fill(self, more: Callable[[Cursor], None] = unreadable, library: str = NO_LIBRARY) -> None:
+        """The collection, modelled, tested, its statistics known; more: what is done to it first.
 
         library: what measured the pictures, of which the work list of derivatives is counted through.
         """
         with postgres.transaction(self.settings) as cursor:
             collection.add_items(cursor, 1, self.pages)
             collection.register_all(cursor)
-            added = more(cursor)
+            more(cursor)
         self.build()
         with closing(postgres.connect(self.settings)) as connection:
             connection.autocommit = True
@@ -84,7 +86,6 @@ class Bench:
             work_list = derivative_ledger.WorkList("wallhaven", (), library, 5)
             work_list.count(cursor)
             work_list.passed(cursor)
-        return added
 
     def build(self) -> None:
         """A build of everything, as Model does it."""
@@ -138,6 +139,11 @@ class Bench:
             taken.append((time.perf_counter() - begun, self.active() - active))
         return statistics.median(wall for wall, _ in taken), statistics.median(active for _, active in taken)
 
+    def blocks(self) -> int:
+        """Blocks that the statements of the last build touch."""
+        with closing(postgres.connect(self.settings)) as connection, connection.cursor() as cursor:
+            return sum(plans.blocks(plans.built(cursor, sql)) for sql in plans.statements(self.dbt.folder).values())
+
     def active(self) -> float:
         """Seconds that backends were active so far."""
         time.sleep(0.2)  # a backend tells of its time when it ends
@@ -147,26 +153,40 @@ class Bench:
         return float(seconds)
 
 
-def measure(home: Path, items: int) -> dict[str, tuple[float, float]]:
+@dataclass(frozen=True)
+class Measured:
+    """Medians of seconds by the clock and of the server; blocks: of a build."""
+
+    wall: float
+    active: float
+    blocks: int | None = None
+
+
+def measure(home: Path, items: int) -> dict[str, Measured]:
     """Every measure beside a collection of so many items."""
     settings = Settings(draenei_home=home)
     bench = Bench.fresh(settings, items)
-    filled = bench.timed(bench.fill, 1)
-    works = (
-        bench.pending,
-        bench.details,
-        bench.summary,
-        bench.gallery,
-        bench.derive,
-        bench.nothing_new,
-        bench.thousand_new,
-    )
-    return {"first build": filled} | {work.__name__: bench.timed(work) for work in works}
+    found = {"first build": Measured(*bench.timed(bench.fill, 1))}
+    for work in (bench.pending, bench.details, bench.summary, bench.gallery, bench.derive):
+        found[work.__name__] = Measured(*bench.timed(work))
+    for work in (bench.nothing_new, bench.thousand_new):
+        found[work.__name__] = Measured(*bench.timed(work), bench.blocks())
+    return found
+
+
+def against(name: str, one: Measured, first: Measured) -> str:
+    """A measure against the smallest size's, and whether the goal is met."""
+    ratio = f"x{one.wall / first.wall:.2f} wall, x{one.active / max(first.active, 1e-9):.2f} server"
+    if one.blocks is None or first.blocks is None:
+        return ratio
+    growth, goal = one.blocks / first.blocks, GOALS[name]
+    verdict = "met" if growth <= goal else f"missed by {growth - goal:.2f}"
+    return f"{ratio}, {one.blocks:,} blocks x{growth:.2f} (goal x{goal}: {verdict})"
 
 
 def main(sizes: list[int]) -> None:
     """Print a row a size and, against the smallest, the ratios."""
-    first: dict[str, tuple[float, float]] = {}
+    first: dict[str, Measured] = {}
     for items in sizes:
         with tempfile.TemporaryDirectory(prefix="growth-") as folder:
             try:
@@ -174,9 +194,11 @@ def main(sizes: list[int]) -> None:
             finally:
                 embedded_postgres.stop(Path(folder))
         first = first or measured
-        for name, (wall, active) in measured.items():
-            ratio = f"x{wall / first[name][0]:.2f} wall, x{active / max(first[name][1], 1e-9):.2f} server"
-            print(f"{items:>9} items  {name:<14}{wall:>9.3f} s wall{active:>9.3f} s server   {ratio}", flush=True)
+        for name, one in measured.items():
+            said = against(name, one, first[name])
+            print(
+                f"{items:>9} items  {name:<14}{one.wall:>9.3f} s wall{one.active:>9.3f} s server   {said}", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg2.extensions import cursor as Cursor
+
 from benchmarks import growth
 from benchmarks.crawled import add_crawl
 from benchmarks.listing import Listing
@@ -55,11 +57,14 @@ class Bench:
 
     def __init__(self, settings: Settings, items: int) -> None:
         self.growth = growth.Bench.fresh(settings, items)
-        query = CATALOGUE["wallhaven"].query(settings.wallhaven_query, settings.filters())
-        thumbnails, measured_with = recipes(settings, "wallhaven"), library()
-        total = self.growth.fill(lambda cursor: add_crawl(cursor, query, measured_with, thumbnails), measured_with)
+        self.growth.fill(self._crawl, library())
         self.growth.build()
-        self.listing = Listing(settings, self.growth.pages, total)
+        self.listing = Listing(settings, self.growth.pages, self.total)
+
+    def _crawl(self, cursor: Cursor) -> None:
+        settings = self.growth.settings
+        query = CATALOGUE["wallhaven"].query(settings.wallhaven_query, settings.filters())
+        self.total = add_crawl(cursor, query, library(), recipes(settings, "wallhaven"))
 
     def run(self, number: int) -> Run:
         """One more minute's run."""

@@ -19,9 +19,11 @@ LATEST = 100
 def closed_intervals(cursor: Cursor, query_key: str, run_key: str) -> list[Interval]:
     """What the latest other runs of the query certified and loaded."""
     cursor.execute(
-        "select v.newest_at, v.newest_id, v.oldest_at, v.oldest_id, v.to_end from ops.coverage v join ("
+        # Run by run (offset 0), however many runs there were.
+        "select v.newest_at, v.newest_id, v.oldest_at, v.oldest_id, v.to_end from ("
         "  select run_key from ops.counted_certificates where query_key = %s and run_key <> %s"
-        "  order by last_read_at desc limit %s) as latest using (run_key)",
+        "  order by last_read_at desc limit %s) as latest,"
+        " lateral (select * from ops.coverage c where c.run_key = latest.run_key offset 0) as v",
         (query_key, run_key, LATEST),
     )
     return [Interval(Position(*row[:2]), Position(*row[2:4]), row[4]) for row in cursor.fetchall()]

@@ -75,14 +75,17 @@ def pages_to_load(cursor: Cursor, run_key: str, entity: str, limit: int) -> list
     return [PageRow(*row) for row in cursor.fetchall()]
 
 
-def known_ids(cursor: Cursor, table: str, query_key: str, record_ids: Sequence[str]) -> set[str]:
+def known_ids(cursor: Cursor, table: str, entity: str, query_key: str, record_ids: Sequence[str]) -> set[str]:
     """Which of the records an earlier complete crawl of the same query has loaded."""
     cursor.execute(
+        # Up to the first load that says so: every run sees the newest page again, and a join would read all of them.
         "select wanted.record_id from unnest(%s::text[]) as wanted (record_id) where exists ("
-        f"  select from {table} r join ops.loads l using (body_sha256)"
-        "   join ops.runs u using (run_key) join ops.steps s on s.run_key = l.run_key and s.step = 'Fetch'"
-        "   where r.record_id = wanted.record_id and u.query_key = %s)",
-        (list(record_ids), query_key),
+        f"  select from {table} r, lateral ("
+        "   select from ops.loads l join ops.runs u using (run_key)"
+        "    join ops.steps s on s.run_key = l.run_key and s.step = 'Fetch'"
+        "    where l.entity = %s and l.body_sha256 = r.body_sha256 and u.query_key = %s limit 1) as known"
+        "  where r.record_id = wanted.record_id)",
+        (list(record_ids), entity, query_key),
     )
     return {row[0] for row in cursor.fetchall()}
 

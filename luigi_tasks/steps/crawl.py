@@ -157,6 +157,7 @@ def _as_read(fetcher: Fetcher, number: int, fetched: Fetched) -> Read:
 
 
 def _known(fetcher: Fetcher, ids: set[str]) -> set[str]:
-    table = fetcher.listing.ENTITIES[fetcher.listing.LISTED].table
+    entity = fetcher.listing.LISTED
+    table = fetcher.listing.ENTITIES[entity].table
     with fetcher.connection, fetcher.connection.cursor() as cursor:
-        return page_ledger.known_ids(cursor, table, fetcher.run.query.key, sorted(ids))
+        return page_ledger.known_ids(cursor, table, entity, fetcher.run.query.key, sorted(ids))
