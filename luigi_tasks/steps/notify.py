@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import notifications
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import summary
@@ -18,7 +19,9 @@ def notify(settings: Settings, run_key: str) -> int:
     """
     facts = summary.facts(settings, run_key)
     if settings.deadman_url and facts["state"] == "succeeded":
+        crash_point("notify.ping.before")
         notifications.ping(settings.deadman_url.get_secret_value())
+        crash_point("notify.ping.after")
     if not settings.notify_urls or not worth_telling(facts, settings.notify_when):
         return 0
     return tell(settings, facts)
@@ -29,7 +32,10 @@ def tell(settings: Settings, facts: dict[str, Any]) -> int:
     assert settings.notify_urls
     title, *body = summary.lines(facts)
     failed = facts["state"] != "succeeded"
-    return notifications.send(settings.notify_urls.get_secret_value(), title, "\n".join(body), failure=failed)
+    crash_point("notify.send.before")
+    told = notifications.send(settings.notify_urls.get_secret_value(), title, "\n".join(body), failure=failed)
+    crash_point("notify.send.after")
+    return told
 
 
 def worth_telling(facts: dict[str, Any], when: str) -> bool:
