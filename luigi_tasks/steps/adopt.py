@@ -11,33 +11,38 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from luigi_tasks.domain.damage import EXTENSIONS, PICTURES, id_of
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import adoption_ledger, postgres
+from luigi_tasks.gateways import adoption_ledger
 from luigi_tasks.gateways.adoption_ledger import Found
 from luigi_tasks.gateways.objects import ObjectHead, ObjectStore
-from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 AT_ONCE = 500
 TYPES = {extension: content_type for content_type, extension in EXTENSIONS.items()}
 
 
-def adopt(settings: Settings, store: ObjectStore, progress: Progress) -> dict[str, int]:
+def adopt(cursor: Cursor, store: ObjectStore, progress: Progress) -> dict[str, int]:
     """Register every original of a described wallpaper; returns how many, and of these how many had to be read.
 
-    Each batch is a transaction; the caller holds the pipeline's lock. Raises StoreError.
+    In the caller's transaction, who holds the pipeline's lock. Raises StoreError.
     """
     counts: Counter[str] = Counter(adopted=0, rehashed=0)
     for batch in _batches(store):
-        with postgres.transaction(settings) as cursor:
-            wanted = adoption_ledger.unregistered(cursor, list(batch))
-            for wallhaven_id in sorted(wanted):
-                found, was_read = _found(store, wallhaven_id, batch[wallhaven_id])
-                if found:
-                    adoption_ledger.adopt(cursor, found)
-                    counts.update(adopted=1, rehashed=int(was_read))
+        wanted = adoption_ledger.unregistered(cursor, list(batch))
+        for wallhaven_id in sorted(wanted):
+            found, was_read = _found(store, wallhaven_id, batch[wallhaven_id])
+            if found:
+                crash_point("adopt.register.before")
+                adoption_ledger.adopt(cursor, found)
+                crash_point("adopt.register.after")
+                counts.update(adopted=1, rehashed=int(was_read))
         progress.update(0, 0, note=f"{counts['adopted']} pictures found in the bucket")
     return dict(counts)
 

@@ -56,7 +56,9 @@ def crawl(
         with fetcher.connection, fetcher.connection.cursor() as cursor:
             crash_point("crawl.certificate.before")
             coverage_ledger.enter_certificate(cursor, run.key, run.query.key, certificate, route.moments)
+            crash_point("sweep.enter.before")
             listing_ledger.enter_slice(cursor, run.key, run.query.key, swept.slice)
+            crash_point("sweep.enter.after")
             within = [*walk.spans(), *swept.spans]
             left = listing_ledger.enter_changes(cursor, run.key, run.query.key, seen, within)
         crash_point("crawl.certificate.after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from luigi_tasks.domain.errors import NotificationError
+from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import notifications
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps import summary
@@ -28,10 +29,12 @@ def notify(settings: Settings, run_key: str) -> int:
 def _ping(settings: Settings, facts: dict[str, Any]) -> NotificationError | None:
     """What kept the ping from arriving: it is raised when the digest is out, which has no part in that."""
     if settings.deadman_url and facts["state"] == "succeeded":
+        crash_point("notify.ping.before")
         try:
             notifications.ping(settings.deadman_url.get_secret_value())
         except NotificationError as problem:
             return problem
+        crash_point("notify.ping.after")
     return None
 
 
@@ -40,7 +43,10 @@ def tell(settings: Settings, facts: dict[str, Any]) -> int:
     assert settings.notify_urls
     title, *body = summary.lines(facts)
     failed = facts["state"] != "succeeded"
-    return notifications.send(settings.notify_urls.get_secret_value(), title, "\n".join(body), failure=failed)
+    crash_point("notify.send.before")
+    told = notifications.send(settings.notify_urls.get_secret_value(), title, "\n".join(body), failure=failed)
+    crash_point("notify.send.after")
+    return told
 
 
 def worth_telling(facts: dict[str, Any], when: str) -> bool:

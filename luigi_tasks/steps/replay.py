@@ -69,16 +69,26 @@ def replay(
                 where=store.uri(f"raw/{source}/"),
                 mend="Is this the right BUCKET_NAME or DRAENEI_HOME?",
             )
-        sums = _load(settings, source, store, pages, runs, progress)
-        if only is None:
-            tombstones.restore(settings, store)
-        adopted = adopt.adopt(settings, store, progress) if only is None and source == "wallhaven" else {}
+        # One transaction: a replay that is interrupted leaves nothing, and can be started again. What the bucket knows
+        # is of it: without that the next run would ask for pictures that are there, or that were taken down.
+        with postgres.transaction(settings) as cursor:
+            sums = _load(cursor, source, store, pages, runs, progress)
+            adopted = _ask_the_bucket(cursor, source, store, progress) if only is None else {}
+            crash_point("replay.commit.before")
+        crash_point("replay.commit.after")
         for run_key in runs:
             clean.clean(settings, run_key, source, store, progress)
     finally:
         lock.close()
     model.build(settings, pages[-1].envelope.run_key, "Replay", progress, model.selection(source))
     return {"runs": len(runs), **asdict(sums), "pages": len(pages), **adopted}
+
+
+def _ask_the_bucket(cursor: Cursor, source: str, store: ObjectStore, progress: Progress) -> dict[str, int]:
+    crash_point("adopt.restore.before")
+    tombstones.restore(cursor, store)
+    crash_point("adopt.restore.after")
+    return adopt.adopt(cursor, store, progress) if source == "wallhaven" else {}
 
 
 def _refuse_what_is_there(settings: Settings, source: str) -> None:
@@ -140,7 +150,7 @@ def _query(envelope: Envelope) -> Query:
 
 
 def _load(
-    settings: Settings,
+    cursor: Cursor,
     source: str,
     store: ObjectStore,
     pages: list[RawPage],
@@ -149,17 +159,13 @@ def _load(
 ) -> LoadResult:
     loaders = {entity: Loader(CATALOGUE[source], entity, store) for entity in CATALOGUE[source].ENTITIES}
     result, done = LoadResult(), 0
-    # One transaction: a replay that is interrupted leaves nothing, and can be started again.
-    with postgres.transaction(settings) as cursor:
-        for run_key, batch in _batches(pages):
-            crash_point("replay.run.before")
-            replay_ledger.enter_run(cursor, runs[run_key])
-            crash_point("replay.run.after")
-            _load_batch(cursor, run_key, batch, loaders, result)
-            done += len(batch)
-            progress.update(done, len(pages), note=f"{result.received} records")
-        crash_point("replay.commit.before")
-    crash_point("replay.commit.after")
+    for run_key, batch in _batches(pages):
+        crash_point("replay.run.before")
+        replay_ledger.enter_run(cursor, runs[run_key])
+        crash_point("replay.run.after")
+        _load_batch(cursor, run_key, batch, loaders, result)
+        done += len(batch)
+        progress.update(done, len(pages), note=f"{result.received} records")
     return result
 
 

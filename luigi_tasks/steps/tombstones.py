@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.damage import TAKEDOWNS
 from luigi_tasks.domain.errors import StoreError
@@ -16,6 +17,9 @@ from luigi_tasks.gateways import postgres, takedown_ledger
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.takedown_ledger import Tombstone
 from luigi_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 TIMES = ("taken_down_at", "lifted_at")
 
@@ -32,13 +36,12 @@ def keep(settings: Settings, store: ObjectStore) -> None:
             store.put_if_absent(key, body, content_type="application/json", sha256=digest, metadata={})
 
 
-def restore(settings: Settings, store: ObjectStore) -> int:
+def restore(cursor: Cursor, store: ObjectStore) -> int:
     """Enter what ops.tombstones lacks of them; how many it then has. Raises StoreError for a damaged object."""
     stones = [_read(store, head.key) for head in store.list(TAKEDOWNS)]
-    with postgres.transaction(settings) as cursor:
-        for stone in sorted(stones, key=lambda stone: (stone.taken_down_at, stone.lifted_at is not None)):
-            takedown_ledger.restore(cursor, stone)
-        return len(takedown_ledger.tombstones(cursor))
+    for stone in sorted(stones, key=lambda stone: (stone.taken_down_at, stone.lifted_at is not None)):
+        takedown_ledger.restore(cursor, stone)
+    return len(takedown_ledger.tombstones(cursor))
 
 
 def _key(stone: Tombstone) -> str:

@@ -102,9 +102,11 @@ def test_what_the_object_does_not_say_is_read_and_what_contradicts_itself_is_lef
     put_anew(third, {"wallhaven-id": "another"})
     rows(collecting.settings, "delete from ops.uploads returning 1")
     rows(collecting.settings, "update ops.runs set state = 'replayed', finished_at = now() returning 1")
-    counts = adopt.adopt(collecting.settings, store, Silent())
+    with postgres.transaction(collecting.settings) as cursor:
+        counts = adopt.adopt(cursor, store, Silent())
     found = rows(collecting.settings, STORED)
     assert (counts["adopted"], len(found)) == (SIZE - 2, SIZE - 2)
     assert found[0] == first, "a store that keeps no checksum has the object read"
     assert not {second[0], third[0]} & {row[0] for row in found}
-    assert adopt.adopt(collecting.settings, store, Silent())["adopted"] == 0
+    with postgres.transaction(collecting.settings) as cursor:
+        assert adopt.adopt(cursor, store, Silent())["adopted"] == 0

@@ -231,13 +231,17 @@ def test_another_database_learns_from_the_bucket_what_was_taken_down_and_lifted(
     with databases.scratch(collection.settings()) as empty:
         session.open_warehouse(empty)
         for _ in range(2):
-            assert tombstones.restore(empty, collection.store) == len(before) == 6
+            with postgres.transaction(empty) as cursor:
+                assert tombstones.restore(cursor, collection.store) == len(before) == 6
         with postgres.transaction(empty) as cursor:
             cursor.execute(rows)
             assert cursor.fetchall() == before
     collection.write(f"{TAKEDOWNS}aaaaa0/20261121T000000000000Z.json", b"{}", "application/json")
-    with pytest.raises(StoreError, match="should say what was taken down"):
-        tombstones.restore(collection.settings(), collection.store)
+    with (
+        postgres.transaction(collection.settings()) as cursor,
+        pytest.raises(StoreError, match="should say what was taken down"),
+    ):
+        tombstones.restore(cursor, collection.store)
 
 
 def test_a_takedown_without_its_object_is_written_down_by_the_next_one(collection: Collection) -> None:

@@ -20,6 +20,7 @@ from tests.image_server import ImageServer, serving
 from tests.prove.child import WRONG_PURITY
 from tests.prove.launched import Launcher
 from tests.prove.process import MODULE, Child, environment, surroundings
+from tests.prove.service import Service, listening
 from tests.prove.world import QUARANTINED, World
 from tests.s3_double import Manners, Server, State, Version, s3_double
 from twin import Account, Catalogue, Fault, Twin
@@ -59,6 +60,7 @@ class Arena:
         self.twin: Twin = self._stack.enter_context(Twin(catalogue, rate_per_minute=1_000_000, account=account))
         self.double: Server = self._stack.enter_context(s3_double())
         self.bait: ImageServer = self._stack.enter_context(serving())
+        self.service: Service = self._stack.enter_context(listening())
         for state in (CASE, *STATES):
             self._stack.callback(self._administer, f'drop database if exists "{self.name}_{state}" with (force)')
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,7 @@ class Arena:
         self.misbehave()
         self.twin.clear_requests()
         self.bait.asked.clear()
+        self.service.heard.clear()
         self.double.state = State(manners=Manners(overwrites=store == "overwrites"))
         settings = self._settings(store)
         if store != "folder":
@@ -96,6 +99,7 @@ class Arena:
             planted=self.planted,
             canaries=(*CANARIES.values(), self.server.password),
             files=[self.case_folder / "said"],
+            told=self.service.heard,
         )
 
     @property
@@ -116,8 +120,8 @@ class Arena:
         )
 
     def give_raw_zone(self, world: World) -> None:
-        """Put the raw zone of a collected run into a world's folder, and say what a replay has to come to."""
-        for part in ("raw", ".meta/raw"):
+        """Put raw zone and pictures of a collected run into a world's folder, and say what a replay has to come to."""
+        for part in ("raw", ".meta/raw", "wallpapers", ".meta/wallpapers"):
             shutil.copytree(self.folder / "collected" / "objects" / part, self.home / "objects" / part)
         world.replayed = {name: digest for name, digest in self._live.items() if name.startswith(REPLAYED)}
 
@@ -128,7 +132,7 @@ class Arena:
 
     def start(self, world: World, scope: str, fault: str = "") -> Child:
         """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
-        target = {"PROVE_TARGET": self.takedown_target}
+        target = {"PROVE_TARGET": self.takedown_target} | (self.service.environ if scope == "told" else {})
         return Child(self.launcher, world, scope, {**environment(world, self.folder), **target}, fault)
 
     def finish(self, world: World, scope: str) -> None:

@@ -138,6 +138,7 @@ SCOPES: dict[str, Callable[[datetime.datetime], int]] = {
     "model": tasks("Model"),
     "publish": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "publish2": tasks("Publish", "Derive", "LoadDetails", then="Report"),
+    "told": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "crew": crew,
     "refresh": refresh,
     "replay": replay,

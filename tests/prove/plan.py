@@ -15,6 +15,7 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "line": ("publish", "modelled", FOLDER),
     "fetch": ("load", "empty", ("folder", "s3")),
     "crawl": ("load", "empty", FOLDER),
+    "sweep": ("load", "empty", FOLDER),
     "load": ("load", "empty", FOLDER),
     "model": ("model", "loaded", FOLDER),
     "profile": ("model", "loaded", FOLDER),
@@ -24,6 +25,7 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "freeze": ("publish", "modelled", FOLDER),
     "details": ("publish", "modelled", FOLDER),
     "report": ("publish", "modelled", FOLDER),
+    "notify": ("told", "modelled", FOLDER),
     "publish": ("publish", "modelled", ANY),
     "derive": ("publish", "modelled", FOLDER),
     "publish.lock": ("publish", "modelled", OVERWRITES),
@@ -32,6 +34,7 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "folder": ("publish", "modelled", FOLDER),
     "folder.remove": ("takedown", "collected", FOLDER),
     "replay": ("replay", "empty", FOLDER),
+    "adopt": ("replay", "empty", FOLDER),
     "redrive": ("redrive", "collected", FOLDER),
     "retry": ("retry", "collected", FOLDER),
     "repair": ("repair", "collected", FOLDER),
@@ -48,7 +51,10 @@ WITHOUT_POINTS = {
 ELSEWHERE = ("archive.", "clean.", "erase.")
 PLACED = frozenset(point for point in POINTS if not point.startswith(ELSEWHERE))
 # Points that every picture passes: any of the first few turns is as good. All others: the first; claims come in sets.
-BY_PICTURE = ("download", "verify", "intent", "put", "register")
+BY_PICTURE = (
+    *("publish.download.", "publish.verify.", "publish.intent.", "publish.put.", "publish.register."),
+    "adopt.register.",
+)
 TURNS = 6
 # Of so many cases at such a point one is made where more goes on: {scope: (every, state, points)}.
 VARIANTS: dict[str, tuple[int, str, tuple[str, ...]]] = {
@@ -132,5 +138,5 @@ def _faults(dice: random.Random, points: list[str], kills: int) -> Iterator[str]
         if place_in_round == 0:
             order = dice.sample(points, len(points))
         point = order[place_in_round]
-        by_picture = point.startswith("publish.") and point.split(".")[1] in BY_PICTURE
-        yield f"{point}:{dice.randint(1, TURNS) if by_picture else 1}:{actions[point][turn % len(ACTIONS)]}"
+        nth = dice.randint(1, TURNS) if point.startswith(BY_PICTURE) else 1
+        yield f"{point}:{nth}:{actions[point][turn % len(ACTIONS)]}"

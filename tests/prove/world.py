@@ -45,8 +45,8 @@ class World:
     is not allowed, to which things lead; planted: {id: outcome} of what was made to go wrong, QUARANTINED for a bad
     record; per_minute: the request budget; canaries: secrets that were given;
     files: folders and files to look for them in, beside the home; ended: processes that have ended, whose output
-    is among the files; reruns, refreshes, replays: canonical digests before and after; replayed: those that a
-    replay into this world has to come to.
+    is among the files; told: what processes told people; reruns, refreshes, replays: canonical digests before and
+    after; replayed: those that a replay into this world has to come to.
     """
 
     settings: Settings
@@ -62,6 +62,7 @@ class World:
     refreshes: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
     replays: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
     replayed: dict[str, str] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
     ever: set[str] = field(default_factory=set)
     first_seen: dict[str, str] = field(default_factory=dict)
 
@@ -84,7 +85,10 @@ class World:
             yield Moment(self, objects, connection)
 
     def digests(self) -> dict[str, str]:
-        """What stands in the warehouse and in the bucket, hash by table and key; times of writing left out."""
+        """What stands in the warehouse and in the bucket, hash by table and key, and what people were told.
+
+        Times of writing are left out.
+        """
         with closing(postgres.connect(self.settings, "prove")) as connection, connection, connection.cursor() as cursor:
             cursor.execute("select name from unnest(%s) as name where to_regclass(name) is not null", (NAMES,))
             there = {name for (name,) in cursor.fetchall()}
@@ -95,7 +99,8 @@ class World:
             cursor.execute(UPLOADS)
             tables["ops.uploads"] = (cursor.fetchone() or ("",))[0]
         bodies = {key: hashlib.sha256(body).hexdigest() for key, body in _bodies(self.store)}
-        return tables | {key: digest for key, digest in bodies.items() if ".refused-" not in key}
+        told = {"messages": " ".join(self.told)}
+        return tables | told | {key: digest for key, digest in bodies.items() if ".refused-" not in key}
 
 
 @dataclass
