@@ -76,7 +76,7 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
 
     newest = warehouse.rows(
         "select wallhaven_id from draenei_content.wallpapers"
-        " order by uploaded_at desc, wallhaven_id collate \"C\" desc limit 7"
+        ' order by uploaded_at desc, wallhaven_id collate "C" desc limit 7'
     )
     assert gallery.refresh(c.settings.model_copy(update={"gallery_pictures": 7}), c.store)["gallery_pictures"] == 7
     assert rows(folder).keys() == {picture_id for (picture_id,) in newest}
