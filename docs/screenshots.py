@@ -1,6 +1,7 @@
 """`make screenshots`: run demos in a folder of their own and photograph their pages into docs/images as small WebP.
 
-Wallpapers, sales and Kaggle are collected; then a dbt test is made to fail, as somebody sees it in luigid's page.
+Wallpapers and sales are collected twice, Kaggle once; then a dbt test is made to fail, as somebody sees it in luigid's
+page.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ sys.path.insert(0, str(REPOSITORY))
 WIDE, TALL, NARROW, GRAPH = (1280, 800), (1280, 1100), (390, 780), (1280, 1900)
 WIDEST = (1280, 1900)
 QUALITY = 70
+EARLIER, LATER = "2026-01-01T07:00", "2030-01-01T07:00"
 PLANT = """
 update ops.loads set received = received + 1, loaded = loaded + 1 where run_key like 'wallhaven/%';
 update ops.batches set tested_in = null
@@ -70,11 +72,13 @@ def main() -> None:
         environ = os.environ | {"DRAENEI_HOME": name, "SCHEDULER_PAGE": page}
         try:
             _verb(environ, "up", "--scheduler", "--port", str(port))
+            for source in ("sales", "wallhaven"):
+                _collect(environ, port, source, run_id=EARLIER)
             for source in ("kaggle", "sales", "wallhaven"):
                 _collect(environ, port, source)
             _verb(environ, "report", "--docs")
             shots = [*PAGES, *_reports(home)]
-            keep("contact-sheet", next(home.glob("reports/wallhaven/*/*/contact-sheet.webp")).read_bytes())
+            keep("contact-sheet", max(home.glob("reports/wallhaven/*/*/contact-sheet.webp")).read_bytes())
             with browser() as running:
                 for shot in shots:
                     keep(shot.name, shoot(running, _address(home, shot.page), shot))
@@ -87,7 +91,8 @@ def main() -> None:
 
 
 def _reports(home: Path) -> list[Shot]:
-    found = {page.relative_to(home / "reports").parts[0]: page for page in home.glob("reports/*/*/*/report.html")}
+    pages = sorted(home.glob("reports/*/*/*/report.html"))
+    found = {page.relative_to(home / "reports").parts[0]: page for page in pages}  # the latest run of each
     where = {source: str(page.relative_to(home)) for source, page in found.items()}
     return [
         Shot("report", where["wallhaven"], "section", TALL),
@@ -112,9 +117,9 @@ def _verb(environ: Mapping[str, str], *words: str) -> None:
     subprocess.run([sys.executable, "-m", "luigi_tasks", *words], env=environ, cwd=REPOSITORY, check=True)
 
 
-def _collect(environ: Mapping[str, str], port: int, source: str, *, fails: bool = False) -> None:
+def _collect(environ: Mapping[str, str], port: int, source: str, *, run_id: str = "", fails: bool = False) -> None:
     luigi = [str(Path(sys.executable).parent / "luigi"), "--module", "luigi_tasks", "Collect", "--source", source]
-    luigi += ["--scheduler-port", str(port), *(["--run-id", "2030-01-01T07:00"] if fails else [])]
+    luigi += ["--scheduler-port", str(port), *(["--run-id", run_id] if run_id else [])]
     twin = [sys.executable, "-m", "twin.run", "--visits", str(Path(environ["DRAENEI_HOME"]) / "visits")]
     ended = subprocess.run([*twin, "--", *luigi], env=environ, cwd=REPOSITORY, check=False)
     assert bool(ended.returncode) == fails, ended.returncode
@@ -125,7 +130,7 @@ def _fail_a_test(server: object, environ: Mapping[str, str], port: int) -> None:
     facts = {name: getattr(server, name) for name in ("host", "port", "user", "password", "dbname")}
     with closing(psycopg2.connect(**facts)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(PLANT)
-    _collect(environ, port, "wallhaven", fails=True)
+    _collect(environ, port, "wallhaven", run_id=LATER, fails=True)
 
 
 def _failed_model(port: int) -> str:

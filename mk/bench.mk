@@ -4,6 +4,7 @@
 # make bench-derivatives thumbnails and facts, beside Pillow used naively
 # make bench-start       `--help` of every command
 # make bench-gallery     frames of the gallery at 10,000 pictures; needs Chromium
+# make bench-gallery-export what writing it costs: make bench-gallery-export PICTURES='10000 100000'
 # make bench-duplicates  precision and recall: make bench-duplicates IMAGES=DIR
 
 BENCH ?= --rounds 3 --networks loopback 60ms --page docs/performance.md
@@ -27,6 +28,10 @@ bench-start: setup-dev ## --help of every command over the bare interpreter
 
 bench-gallery: setup-dev ## frames of the gallery at 10,000 pictures
 	@$(BIN)/python -m benchmarks.gallery
+
+.PHONY: bench-gallery-export
+bench-gallery-export: setup ## what the gallery costs a run beside collections of these sizes
+	@$(BIN)/python -m benchmarks.gallery_export $(PICTURES)
 
 bench-duplicates: setup-dev ## precision and recall on labelled pictures: IMAGES=DIR
 	@$(BIN)/python -m benchmarks.duplicates --images $(IMAGES)

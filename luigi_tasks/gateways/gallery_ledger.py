@@ -252,6 +252,8 @@ def has_models(cursor: Cursor) -> bool:
 def _streamed(cursor: Cursor, sql: str, arguments: Mapping[str, object]) -> Iterator[dict[str, Any]]:
     from psycopg2.extras import RealDictCursor
 
+    # Every row is fetched: a plan that is quick for the first tenth alone is the wrong one.
+    cursor.execute("set local cursor_tuple_fraction = 1")
     with closing(cursor.connection.cursor("gallery", cursor_factory=RealDictCursor)) as streaming:
         streaming.execute(sql, arguments)
         yield from map(dict, streaming)

@@ -151,7 +151,7 @@ def test_contact_sheet_and_report_of_its_run_are_made_anew_without_it(collection
     assert shown != before
     assert (before in report.read_text(), shown in report.read_text()) == (False, True)
     with Image.open(sheet) as without:
-        assert without.width == GAP + 2 * (240 + GAP), "two pictures are left"
+        assert without.width == GAP + 2 * (64 + GAP), "two pictures are left"
 
 
 def test_a_sheet_of_nothing_else_is_gone(collection: Collection) -> None:
