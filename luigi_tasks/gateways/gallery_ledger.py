@@ -145,7 +145,7 @@ STATE = {
         table: SUMMED.format(table=table, what="t", which="true")
         for table in (
             *(PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
-            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
+            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS, gallery_kaggle.PAIRS, gallery_kaggle.CLUSTERS),
         )
     },
 }
@@ -168,7 +168,13 @@ def pictures(cursor: Cursor, small: str, large: str) -> Iterator[dict[str, Any]]
     thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
     recipes = {"small": small, "large": large}
     if _exists(cursor, gallery_kaggle.IMAGES):
-        sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
+        both_there = _exists(cursor, gallery_kaggle.PAIRS) and _exists(cursor, gallery_kaggle.CLUSTERS)
+        sql = gallery_kaggle.PICTURES.format(
+            shown=gallery_kaggle.SHOWN,
+            pairs=f"select * from {gallery_kaggle.PAIRS}" if both_there else gallery_kaggle.NO_PAIRS,  # noqa: S608
+            clusters=f"select * from {gallery_kaggle.CLUSTERS}" if both_there else gallery_kaggle.NO_CLUSTERS,  # noqa: S608
+            **thumbnails,
+        )
         yield from map(gallery_kaggle.as_shown, _rows(cursor, sql, recipes))
     if not _exists(cursor, WALLPAPERS):
         return
