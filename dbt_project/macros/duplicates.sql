@@ -23,6 +23,12 @@
 {{ return([[0, 13], [13, 13], [26, 13], [39, 13], [52, 12]]) }}
 {%- endmacro -%}
 
+{#-
+    A band that more pictures share says nothing: of products on white ground thousands have the same. Their number,
+    squared, is what a build would compare. What two pictures share in such bands alone is not found.
+-#}
+{%- macro telling_pictures() -%}100{%- endmacro -%}
+
 {#- Values that differ whenever kind of hash, band or bits in the band do. -#}
 {%- macro bands_of(dhash, phash) -%}
 {%- for hash in [dhash, phash] -%}

@@ -62,6 +62,8 @@
 {%- macro in_claimed_pictures(column='wallhaven_id') -%}{{ column }} = 'x'{%- endmacro -%}
 {%- macro judged_pairs() -%}select 1 as wallhaven_id_a{%- endmacro -%}
 {%- macro hamming(one, other) -%}{{ one }} - {{ other }}{%- endmacro -%}
+{%- macro telling_pictures() -%}100{%- endmacro -%}
+{%- macro verdicts() -%}verdicts{%- endmacro -%}
 {%- macro near_bits() -%}4{%- endmacro -%}
 {%- macro agreeing_bits() -%}10{%- endmacro -%}
 {%- macro near_colour() -%}22{%- endmacro -%}

@@ -1,7 +1,7 @@
 """What the gallery shows of Kaggle's datasets: rows of the same columns as Wallhaven's, products' words as their tags.
 
 Nothing is rated there, so it all counts as sfw; a picture that could not be measured has no size to be laid out with
-and is left out. Duplicates are looked for among wallpapers alone.
+and is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 IMAGES = "draenei_content.kaggle_images"
 PRODUCTS = "draenei_content.kaggle_products"
+PAIRS = "draenei_content.kaggle_duplicate_pairs"
+CLUSTERS = "draenei_content.kaggle_duplicate_clusters"
+NO_PAIRS = "select '' as picture_a, '' as picture_b, 0 as distance, '' as kind where false"
+NO_CLUSTERS = "select '' as picture, '' as cluster_id, false as is_canonical where false"
 SHOWN = """
 from draenei_content.kaggle_images as i
 inner join ops.archive_entries as w
@@ -23,6 +27,18 @@ PICTURES = """
 with shown as (
     select i.*, w.entered_at {shown}
     order by w.entered_at desc, i.dataset collate "C", i.name collate "C" limit %(most)s
+),
+clusters as ({clusters}),
+pairs as ({pairs}),
+near as (
+    select id, json_agg(json_build_array(other, distance, kind) order by distance, other) as found
+    from (
+        select picture_a as id, picture_b as other, distance, kind from pairs
+        union all
+        select picture_b, picture_a, distance, kind from pairs
+    ) as both_ways
+    where other in (select dataset || '/' || name from shown)
+    group by id
 )
 select
     w.dataset || '/' || w.name as id, 'kaggle' as source, p.display_name as title,
@@ -33,13 +49,16 @@ select
     array_remove(array[p.article_type, p.base_colour, p.season, p.usage, p.gender], null) as tags,
     null as uploader, null as views, null as favorites, null as uploaded,
     extract(epoch from w.entered_at)::bigint as found,
-    'active' as state, null as cluster, false as canonical, array['kaggle/' || w.dataset] as queries,
+    'active' as state, clusters.cluster_id as cluster, coalesce(clusters.is_canonical, false) as canonical,
+    array['kaggle/' || w.dataset] as queries,
     to_jsonb(p) - array['run_key', 'first_run_key']
     || jsonb_build_object('file_type', w.format, 's3_key', w.object_key, 'sha256', w.sha256, 'exif', w.exif) as fields,
-    null as near, null as life, null as versions, null as attempts,
+    near.found as near, null as life, null as versions, null as attempts,
     json_build_object('dataset', w.dataset, 'file', w.name, 'run', w.run_key, 'link', w.link) as origin
 from shown as w
 left join draenei_content.kaggle_products as p on w.dataset = p.dataset and w.product_id = p.id
+left join clusters on w.dataset || '/' || w.name = clusters.picture
+left join near on w.dataset || '/' || w.name = near.id
 left join lateral ({thumbnail}) as small on true
 left join lateral ({thumbnail_large}) as large on true
 order by w.dataset collate "C", w.name collate "C"

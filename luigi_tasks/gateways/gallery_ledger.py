@@ -148,7 +148,7 @@ STATE = {
         table: SUMMED.format(table=table, what="t", which="true")
         for table in (
             *(PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
-            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
+            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS, gallery_kaggle.PAIRS, gallery_kaggle.CLUSTERS),
         )
     },
 }
@@ -198,7 +198,13 @@ def pictures(cursor: Cursor, small: str, large: str, most: int) -> Iterator[dict
     thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
     given = {"small": small, "large": large, "most": most}
     if selects.exists(cursor, gallery_kaggle.IMAGES):
-        sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, **thumbnails)
+        both_there = selects.exists(cursor, gallery_kaggle.PAIRS) and selects.exists(cursor, gallery_kaggle.CLUSTERS)
+        sql = gallery_kaggle.PICTURES.format(
+            shown=gallery_kaggle.SHOWN,
+            pairs=f"select * from {gallery_kaggle.PAIRS}" if both_there else gallery_kaggle.NO_PAIRS,  # noqa: S608
+            clusters=f"select * from {gallery_kaggle.CLUSTERS}" if both_there else gallery_kaggle.NO_CLUSTERS,  # noqa: S608
+            **thumbnails,
+        )
         yield from map(gallery_kaggle.as_shown, _streamed(cursor, sql, given))
     if not selects.exists(cursor, WALLPAPERS):
         return

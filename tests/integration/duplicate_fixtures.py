@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from luigi_tasks.domain.progress import Silent
@@ -65,7 +66,12 @@ def store(connection: Connection, pictures: Iterable[Stored]) -> None:
     with connection, connection.cursor() as cursor:
         register_run(connection, RUN_KEY)
         execute_values(cursor, UPLOADS, rows, page_size=1000)
-        execute_values(cursor, METADATA, [_measured(picture) for picture in known], page_size=1000)
+        measured(cursor, known)
+
+
+def measured(cursor: Cursor, pictures: Iterable[Stored]) -> None:
+    """Enter what was measured of them."""
+    execute_values(cursor, METADATA, [_measured(picture) for picture in pictures], page_size=1000)
 
 
 def _measured(p: Stored) -> tuple[object, ...]:

@@ -21,6 +21,8 @@ LEFT_OUT = {
     "duplicate_pairs": OF_PICTURES,
     "duplicate_clusters": OF_PICTURES,
     "kaggle_images": OF_THE_LAKE,
+    "kaggle_duplicate_pairs": OF_THE_LAKE,
+    "kaggle_duplicate_clusters": OF_THE_LAKE,
     "kaggle_product_images": OF_THE_LAKE,
     "kaggle_product_counts": OF_THE_LAKE,
     "kaggle_picture_counts": OF_THE_LAKE,
