@@ -38,14 +38,14 @@ def facts(settings: Settings, run_key: str) -> dict[str, Any]:
     found["stopped"] = steps.get("Publish", {}).get("stopped", [])
     found["folders"] = {step.partition(" ")[2]: told for step, told in steps.items() if step.startswith("StoreFolder ")}
     found["derived"] = steps.get("Derive")
-    found["built_before"] = _built_before(steps)
+    found["built_before"] = built_before(steps)
     found["contact_sheet"] = steps.get("Report", {}).get("contact_sheet")
     found["report"] = reports.url(settings, run_key) if reports.path(settings, run_key).is_file() else None
     found["gallery"] = reports.gallery(settings)
     return found
 
 
-def _built_before(steps: dict[str, dict[str, Any]]) -> int | None:
+def built_before(steps: dict[str, dict[str, Any]]) -> int | None:
     """The number of the build whose models and tests stand for this run too, which built nothing; None: it did."""
     model, again = steps.get("Model", {}), steps.get("Remodel", {"skipped": 1})
     return model.get("build") if "skipped" in model and "skipped" in again else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from luigi_tasks.steps.summary import lines
+from luigi_tasks.steps.summary import built_before, lines
 
 RUN = {
     "run_key": "wallhaven/draenei-1a2b3c4d/2026-11-21T07:00",
@@ -130,3 +130,14 @@ def test_quarantined_records_are_a_warning_with_their_share() -> None:
 
 def test_a_host_that_was_given_up_is_named() -> None:
     assert "  stopped     host w.example does not answer" in said(stopped=["host w.example does not answer"])
+
+
+def test_a_run_that_built_nothing_names_the_build_that_stands_for_it() -> None:
+    assert "  models      nothing to build since build 7" in said(built_before=7)
+    assert not any("nothing to build" in line for line in said(built_before=None))
+    skipped, built = {"skipped": 1, "build": 7}, {"success": 20, "pass": 40}
+    assert built_before({"Model": skipped}) == 7, "a source without pictures"
+    assert built_before({"Model": skipped, "Remodel": {"skipped": 1}}) == 7
+    assert built_before({"Model": skipped, "Remodel": built}) is None
+    assert built_before({"Model": built, "Remodel": skipped}) is None
+    assert built_before({}) is None
