@@ -18,7 +18,7 @@ from luigi_tasks.gateways import databases, dbt_login, embedded_postgres, postgr
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_profile import write_profile
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps import session
+from luigi_tasks.warehouse import migrate
 from tests.conftest import Warehouse
 
 FORBIDDEN = (
@@ -124,7 +124,8 @@ def test_an_embedded_home_of_before_gets_it_and_so_does_a_database_beside(tmp_pa
     settings = Settings(draenei_home=tmp_path / "home")
     file = tmp_path / "home" / "postgres" / "dbt_password"
     try:
-        session.open_warehouse(settings)
+        with closing(postgres.connect(settings)) as connection:
+            migrate.migrate(connection)
         found = dbt_login.address(settings)
         assert (found["PGUSER"], found["PGPASSWORD"]) == ("draenei_dbt", file.read_text().strip())
         assert file.stat().st_mode & 0o777 == 0o600
