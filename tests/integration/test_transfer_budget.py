@@ -49,6 +49,15 @@ class CountingCursor(psycopg2.extensions.cursor):
         Counting.said[str(query).split()[0]] += 1
         super().execute(query, values)
 
+    def executemany(self, query, rows) -> None:
+        rows = list(rows)
+        Counting.said[str(query).split()[0]] += len(rows)
+        super().executemany(query, rows)
+
+    def copy_expert(self, query, *arguments, **more) -> None:
+        Counting.said["copy"] += 1
+        super().copy_expert(query, *arguments, **more)
+
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
