@@ -15,7 +15,7 @@ demo: export SCHEDULER_PAGE ?= http://127.0.0.1:$(SCHEDULER_PORT)/static/visuali
 .PHONY: help setup setup-dev demo test check unit lock clean up down
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 setup: $(VENV)/.runtime ## the virtual environment with what the pipeline needs
 

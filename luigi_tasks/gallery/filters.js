@@ -6,7 +6,7 @@ const filters = (() => {
   const SIZES = [["", "Any"], ["1920x1080", "Full HD or more"], ["2560x1440", "1440p or more"], ["3840x2160", "4K or more"],
     ["5120x2880", "5K or more"], ["7680x4320", "8K or more"]];
   const GROUPS = { source: "Source", query: "Query", purity: "Purity", category: "Category", ratio: "Ratio", color: "Colour" };
-  const FLAGS = { duplicates: "Near duplicates only", lost: "No longer on the site" };
+  const FLAGS = { duplicates: "Duplicates only", lost: "No longer on the site" };
   const MANY = Object.keys(GROUPS);
   const fresh = () => ({ text: "", sort: "uploaded", size: "", since: "", duplicates: false, lost: false, source: new Set(), query: new Set(),
     purity: new Set(["sfw", "sketchy"]), category: new Set(), ratio: new Set(), color: new Set() });

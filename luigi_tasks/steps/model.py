@@ -49,7 +49,8 @@ def selection(source: str) -> tuple[str, ...]:
             *("path:models/*/*.sql", "path:models/*/wallhaven", "path:models/*/duplicates"),
             *("path:seeds", "path:tests/*.sql"),
         )
-    return (f"path:models/*/{source}", f"path:tests/{source}", "run_audit")
+    verdicts = ("path:seeds",) if isinstance(CATALOGUE.get(source), Archived) else ()
+    return (f"path:models/*/{source}", f"path:tests/{source}", *verdicts, "run_audit")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_the_same_bytes_cluster_what_is_near_is_told_and_a_person_is_heard(
     ]
     assert warehouse.rows(CLUSTERS) == [("a/b/1.jpg", "a/b/1.jpg", True), ("a/c/1.jpg", "a/b/1.jpg", False)]
     with postgres.transaction(warehouse.settings()) as cursor:
-        shown = {row["id"]: row for row in gallery_ledger.pictures(cursor, "small", "large")}
+        shown = {row["id"]: row for row in gallery_ledger.pictures(cursor, "small", "large", 100)}
     assert {name: (row["cluster"], row["canonical"]) for name, row in shown.items() if row["cluster"]} == {
         "a/b/1.jpg": ("a/b/1.jpg", True),
         "a/c/1.jpg": ("a/b/1.jpg", False),
