@@ -31,7 +31,7 @@ EFFECTS = {
         *("probe", "claim", "heartbeat", "download", "verify", "intent", "put", "lock", "replace", "readback"),
         *("register", "giveback", "release"),
     ),
-    "derive": ("put", "enter"),
+    "derive": ("put", "enter", "pass"),
     "archive": ("put", "enter"),
     "folder": ("sidecar", "object", "remove"),
     "report": ("draw", "rename"),

@@ -30,7 +30,13 @@ WAITING = {
     "pictures": "exists (select from ops.picture_changes)",
 }
 STANDING = {
-    "quarantine": "(select count(*) from ops.quarantine where source = %(source)s and state = 'open')",
+    # A redrive restates what stays bad.
+    "quarantine": """(
+        select jsonb_build_array(
+            count(*), sum(hashtextextended(concat_ws('|', quarantine_id, record_id, record), 0)::numeric)
+        )
+        from ops.quarantine where source = %(source)s and state = 'open'
+    )""",
     "raw": """(
         select jsonb_object_agg(c.relname, jsonb_build_array(c.relfilenode, s.n_tup_upd + s.n_tup_del))
         from pg_class as c left join pg_stat_user_tables as s on c.oid = s.relid

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from luigi_tasks.domain.errors import WarehouseError
+from luigi_tasks.domain.errors import SettingsError, WarehouseError
 from luigi_tasks.gateways import embedded_postgres, postgres
 from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from luigi_tasks.settings import Settings
 
 TRIES = 3
+# What the pipeline may change: a login that was made to be the transformer, by it or by an administrator.
+WHOSE = """
+select not login.rolsuper and exists (
+    select from pg_auth_members as has inner join pg_roles as it on has.roleid = it.oid
+    where has.member = login.oid and it.rolname = %(group)s
+)
+from pg_roles as login where login.rolname = %(login)s
+"""
 
 
 def is_own(settings: Settings) -> bool:
@@ -36,12 +44,20 @@ def address(settings: Settings) -> dict[str, str]:
     if not is_own(settings):
         return found
     own = found | {"PGUSER": settings.dbt_pguser, "PGPASSWORD": password(settings)}
+    if own["PGUSER"] == found.get("PGUSER"):
+        raise SettingsError(
+            f"dbt's login and the pipeline's are the same: {own['PGUSER']}",
+            where="DBT_PGUSER",
+            mend="Name another one, which the pipeline makes, or unset DBT_PGPASSWORD.",
+        )
+    if _serves(own):
+        return own
     for _ in range(TRIES):
-        if _serves(own):
-            return own
         # Roles belong to the whole server: another database's pipeline may be making the same one at this very moment.
         with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_):
             _make(settings, own["PGUSER"], own["PGPASSWORD"])
+        if _serves(own):
+            return own
     raise WarehouseError(
         f"dbt cannot log in as {own['PGUSER']}, or is not {TRANSFORMER} then",
         where=found.get("PGHOST", ""),
@@ -76,8 +92,15 @@ def _make(settings: Settings, login: str, secret: str) -> None:
     with postgres.transaction(settings, "draenei-collector dbt login") as cursor:
         # Only what proves the password is sent, so that no log of the server can tell it.
         verifier = encrypt_password(secret, login, cursor.connection, "scram-sha-256")
-        cursor.execute("select exists (select from pg_roles where rolname = %s)", (login,))
-        verb = "alter" if (cursor.fetchone() or (False,))[0] else "create"
+        cursor.execute(WHOSE, {"login": login, "group": TRANSFORMER})
+        whose = cursor.fetchone()
+        if whose and not whose[0]:
+            raise WarehouseError(
+                f"{login} is somebody else's login: it is no member of {TRANSFORMER}, or a superuser",
+                where="DBT_PGUSER",
+                mend="Name another one, which the pipeline makes.",
+            )
+        verb = "alter" if whose else "create"
         statement = sql.SQL(
             "{verb} role {login} login noinherit nosuperuser nocreatedb nocreaterole password {verifier};"
             "grant {group} to {login}; alter role {login} set role = {group}"

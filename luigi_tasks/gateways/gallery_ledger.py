@@ -157,7 +157,15 @@ STATE = {
 # read live, from answers of 404 and 401, from what left a listing, and from takedowns.
 HAPPENED = """
 select md5(concat_ws('|',
-    (select max(build_id) from ops.builds), (select max(started_at) from ops.dbt_builds),
+    (
+        select string_agg(build_id || coalesce(invocation_id, ' runs'), ' ' order by build_id)
+        from (select build_id, invocation_id from ops.builds order by build_id desc limit 20) as latest
+    ),
+    (select max(started_at) from ops.dbt_builds),
+    (
+        select string_agg(pid::text, ' ' order by pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'dbt'
+    ),
     (select max(upload_id) from ops.uploads), (select max(repair_id) from ops.repairs),
     (select concat_ws(' ', count(*), count(lifted_at)) from ops.tombstones),
     (select count(*) from ops.listing_changes where not present),
@@ -171,7 +179,10 @@ select md5(concat_ws('|',
 
 
 def as_of(cursor: Cursor) -> str:
-    """A word that changes, without a look at any picture, whenever `state` may."""
+    """A word that changes, without a look at any picture, whenever `state` may.
+
+    When a build begins, and when it ends: what it commits in between has to be looked at afterwards.
+    """
     cursor.execute(HAPPENED)
     row = cursor.fetchone()
     assert row, "a select without from gives one row"

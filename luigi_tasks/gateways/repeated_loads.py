@@ -3,8 +3,9 @@
 A load repeats when the load before it of the same page of the same query had the same bytes, and nothing that came
 since says otherwise of any of its records. What came since and repeats itself changed nothing, so only the others are
 looked at. Records that a source gives whole (a file, a resource) stand for all there is: any other load in between
-counts. Of a listing only the listing itself can repeat, in a run that saw nothing come or go: a detail was asked for
-because something was to be known of its record.
+counts, and a file that is of an earlier time than the one before it is news: versions are ordered by that. Of a listing
+only the listing itself can repeat, in a run that saw nothing come or go as far as that is known when it loads: a detail
+was asked for because something was to be known of its record.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-# A build is due after a day in any case: what is further back is not searched for.
+# A build is due after less than a day in any case: what is further back is not searched for.
 MARK = """
 update ops.loads as own set repeats = true
 from ops.runs as run
@@ -30,6 +31,7 @@ where
                 before.source = own.source and before.entity = own.entity and before.page_name = own.page_name
                 and its.query_key = run.query_key and before.run_key <> own.run_key
                 and before.fetched_at between own.fetched_at - interval '1 day' and own.fetched_at
+                and (%(listed)s or its.run_id < run.run_id)
             order by before.fetched_at desc
             limit 1
         ) as last

@@ -121,6 +121,8 @@ def read(settings: Settings) -> Content:
     """What the tables say now. Raises WarehouseError before the first dbt build."""
     recipes, most = thumbnails(settings), settings.gallery_pictures
     with postgres.transaction(settings) as cursor:
+        # One moment of the tables: another source's build may commit between two of these questions.
+        cursor.execute("set transaction isolation level repeatable read")
         gallery_ledger.require_models(cursor)
         queries = gallery_ledger.queries(cursor)
         pictures = pack(gallery_ledger.pictures(cursor, recipes[0].digest, recipes[-1].digest, most), queries)

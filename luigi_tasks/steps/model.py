@@ -34,8 +34,9 @@ from luigi_tasks.sources.contract import Archived, Listing, Personal, Source
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-# What repeats what was known is still a sighting: last_seen_at and the like are at most so much older than it.
-OLDEST = datetime.timedelta(days=1)
+# What repeats what was known is still a sighting: last_seen_at and the like lag by so much, and by one run, at most.
+# Less than a day, so that a source that is collected daily builds daily.
+OLDEST = datetime.timedelta(hours=20)
 
 
 def selection(source: str) -> tuple[str, ...]:

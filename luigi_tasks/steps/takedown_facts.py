@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from luigi_tasks.domain.damage import ASIDE, CLEAN
 from luigi_tasks.domain.envelope import digest
 from luigi_tasks.gateways import clean_ledger, parquet, postgres
-from luigi_tasks.gateways.objects import ObjectStore, obliterate
+from luigi_tasks.gateways.objects import ObjectDamaged, ObjectMissing, ObjectStore, obliterate
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import Archived
@@ -64,5 +64,7 @@ def _without(store: ObjectStore, key: str, hashes: Collection[str]) -> tuple[byt
     """
     try:
         return parquet.without(store.get(key), "sha256", hashes)
-    except ValueError:
+    except ObjectMissing:
+        return None, 0
+    except (ValueError, OSError, ObjectDamaged):
         return None, -1

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors, sql
 
-from luigi_tasks.domain.errors import ModelError, WarehouseError
+from luigi_tasks.domain.errors import ModelError, SettingsError, WarehouseError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import databases, dbt_login, embedded_postgres, postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
@@ -85,6 +85,22 @@ def test_who_may_not_make_it_is_told_what_to_do(own: Settings, warehouse: Wareho
             dbt_login.address(as_plain)
     finally:
         warehouse.rows(f"drop role {plain}")
+
+
+def test_nobody_elses_login_is_taken(own: Settings, warehouse: Warehouse) -> None:
+    other = f"other_{secrets.token_hex(6)}"
+    warehouse.rows(f"create role {other} login createdb password 'theirs'")
+    try:
+        with pytest.raises(WarehouseError, match="somebody else's login"):
+            dbt_login.address(own.model_copy(update={"dbt_pguser": other}))
+        assert warehouse.rows("select rolcreatedb, rolinherit from pg_roles where rolname = %s", other) == [
+            (True, True)
+        ]
+    finally:
+        warehouse.rows(f"drop role {other}")
+    with pytest.raises(SettingsError, match="are the same"):
+        dbt_login.address(own.model_copy(update={"dbt_pguser": own.pguser}))
+    assert warehouse.rows("select rolsuper from pg_roles where rolname = %s", own.pguser) == [(True,)]
 
 
 def test_dbt_logs_in_as_it_and_a_project_that_resets_its_role_gets_nowhere(own: Settings, tmp_path: Path) -> None:

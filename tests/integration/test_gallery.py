@@ -98,6 +98,7 @@ def test_whatever_may_change_it_is_noticed_without_a_look_at_the_pictures(wareho
     )
     happens = [
         BUILT,
+        "update ops.builds set invocation_id = 'ended'",
         "insert into ops.dbt_builds (invocation_id, untested_batches) values ('by hand', '{}')",
         "insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, started_at)"
         " values ('r', 'a', 1, 'gone', now())",

@@ -257,7 +257,7 @@ def test_the_first_pictures_come_while_the_store_is_probed(
     publishing: Publishing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = publishing.store
-    remove = store.delete_probe
+    remove = store.remove
 
     def late(key: str) -> None:
         give_up = time.monotonic() + 10
@@ -269,7 +269,7 @@ def test_the_first_pictures_come_while_the_store_is_probed(
 
     publishing.offer("w00000", picture())
     run_key = publishing.freeze("1")
-    monkeypatch.setattr(store, "delete_probe", late)
+    monkeypatch.setattr(store, "remove", late)
     publish(publishing.settings(), run_key, store, Silent())
     publishing.assert_all_stored_once()
 

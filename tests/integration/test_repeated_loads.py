@@ -35,16 +35,16 @@ class World:
     source: str
     minutes: int = 0
 
-    def load(self, body: str, query: str = "q", page: str = "page-00001", entity: str = "") -> bool:
-        """Load a page as Load does; whether it repeats."""
+    def load(self, body: str, query: str = "q", page: str = "page-00001", entity: str = "", of: int = 0) -> bool:
+        """Load a page as Load does; whether it repeats. of: the run's logical time, where that is not the order."""
         entity = entity or next(iter(CATALOGUE[self.source].ENTITIES))
         table = CATALOGUE[self.source].ENTITIES[entity].table
         self.minutes += 1
-        run = f"{query}/{self.minutes}"
+        run = f"{query}/{self.minutes:05}"
         self.cursor.execute(
             "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
             " settings_sha256, source_address) values (%s, %s, %s, '', '{}', %s, 'succeeded', '', '', '')",
-            (run, self.source, query, run),
+            (run, self.source, query, f"{query}/{of or self.minutes:05}"),
         )
         self.cursor.execute("insert into ops.batches (run_key) values (%s) returning batch_id", (run,))
         batch = self.cursor.fetchone()[0]
@@ -111,9 +111,9 @@ def test_a_run_that_saw_something_come_or_go_is_news(cursor: Any) -> None:
     world = World(cursor, "wallhaven")
     world.load("old")
     assert world.load("old")
-    cursor.execute("insert into ops.listing_changes values ('q/2', 'q', 'z', now(), false)")
-    cursor.execute("update ops.loads set repeats = false where run_key = 'q/2'")
-    cursor.execute("select batch_id from ops.loads where run_key = 'q/2'")
+    cursor.execute("insert into ops.listing_changes values ('q/00002', 'q', 'z', now(), false)")
+    cursor.execute("update ops.loads set repeats = false where run_key = 'q/00002'")
+    cursor.execute("select batch_id from ops.loads where run_key = 'q/00002'")
     (batch,) = cursor.fetchone()
     tables = {name: entity.table for name, entity in CATALOGUE["wallhaven"].ENTITIES.items()}
     assert repeated_loads.mark(cursor, batch, "raw.wallhaven_search", tables, listed=True) == 0
@@ -128,6 +128,10 @@ def test_what_is_whole_repeats_only_after_itself(cursor: Any) -> None:
     assert not world.load("others", query="another file")
     assert not world.load("old", query="one file"), "the current file is another one again"
     assert world.load("old", query="one file")
+    assert not world.load("old", query="in any order", of=1000)
+    assert not world.load("new", query="in any order", of=3000)
+    assert not world.load("new", query="in any order", of=2000), "versions begin earlier by it"
+    assert world.load("new", query="in any order", of=4000)
     placeholders = World(cursor, "jsonplaceholder", minutes=100)
     assert not placeholders.load("new", entity="posts")
     assert not placeholders.load("empty", entity="users")
