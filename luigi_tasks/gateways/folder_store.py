@@ -102,7 +102,9 @@ class FolderStore:
                 crash_point("folder.remove.before")
                 target.unlink()
                 crash_point("folder.remove.after")
-                _sync_directory(target.parent)
+                # Beside this a probe removes its other objects, and with the last of them the folder.
+                with contextlib.suppress(*((FileNotFoundError,) if key.startswith(PROBE_PREFIX) else ())):
+                    _sync_directory(target.parent)
                 for sidecar in (self._meta / key).glob("*.json"):
                     sidecar.unlink(missing_ok=True)
         if key.startswith(PROBE_PREFIX):

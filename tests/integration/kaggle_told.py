@@ -51,7 +51,7 @@ def assert_reported(page: Page) -> None:
     said = page.words["files"]
     assert [name for name in ("in the archive", "brought", "unpacked", "stored") if name not in said] == []
     assert said.split().count(str(PRODUCTS)) >= 4, said
-    assert (page.tiles["files stored"], page.tiles["failed files"]) == (str(PRODUCTS), "1")
+    assert (page.tiles["files stored"], page.tiles["bad files"]) == (str(PRODUCTS), "1")
     assert f"images/{site.FIRST_ID + 7 * site.UNREADABLE}.jpg" in page.words["failures"]
     assert f"{PRODUCTS - 1} pictures were measured, 1 cannot be read" in " ".join(page.words["files"].split())
 

@@ -52,6 +52,7 @@ def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 STORED = "select wallhaven_id, s3_key, sha256, bytes, content_type, run_key from ops.uploads order by 1"
 
 
+@pytest.mark.prove
 def test_after_a_replay_nothing_is_pending_and_no_picture_is_asked_for(
     collecting: Collecting, twin: Twin, warehouse: Warehouse, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from psycopg2.extensions import connection as Connection
 
 from tests.integration.model_fixtures import EPOCH, Dbt, Page, attempt, detail, item, load, tag
@@ -37,6 +38,7 @@ def wallpapers(connection: Connection, columns: str) -> dict[str, Any]:
     return {row[0]: row[1] if len(row) == 2 else row[1:] for row in found}
 
 
+@pytest.mark.prove
 def test_uploads_leave_the_list_at_once_and_move_updated_at_at_the_next_build(warehouse: Any, tmp_path: Path) -> None:
     dbt = Dbt(tmp_path / "dbt", warehouse.environ)
     with closing(warehouse.connect()) as connection:

@@ -101,7 +101,7 @@ def test_nine_dead_addresses_in_ten_slow_nothing(publishing: Publishing) -> None
             whole(body)(request)
             done.append(time.monotonic())
 
-        answer = good if seed % 10 == 0 else hang if seed % 2 else Request.reset
+        answer = good if seed % 10 == 0 else hang if seed % 2 else Request.hang_up
         publishing.offer(f"w{seed:05}", body, answer)
     settings = publishing.settings(image_answer_seconds=0.3, image_timeout_seconds=1, upload_concurrency=6)
     run_key, begun = publishing.freeze("1"), time.monotonic()

@@ -85,6 +85,7 @@ def drive(collecting: Collecting, *, dry_run: bool = False) -> Redriven:
     return redrive.redrive(collecting.settings, "wallhaven", collecting.store, Silent(), dry_run=dry_run)
 
 
+@pytest.mark.prove
 def test_what_passes_after_a_fix_is_loaded_and_ends_as_a_replay_with_the_fix_would(
     collecting: Collecting, warehouse: Warehouse, schemes: Any, tmp_path: Path
 ) -> None:

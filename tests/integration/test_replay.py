@@ -91,6 +91,7 @@ LEFT_OUT = {
 PER_BODY = {("ops.loads", "loaded"), ("ops.loads", "quarantined"), ("ops.loads", "unexpected_fields")}
 
 
+@pytest.mark.prove
 def test_every_column_counts_but_the_ones_that_are_left_out_by_name(
     collecting: Collecting, twin: Twin, warehouse: Warehouse
 ) -> None:
@@ -222,6 +223,7 @@ def test_nothing_to_replay_and_a_damaged_object_are_said_with_their_place(collec
         replayed(collecting, collecting.settings)
 
 
+@pytest.mark.prove
 def test_a_diff_names_what_a_change_of_the_code_changes_and_touches_nothing(
     collecting: Collecting, twin: Twin, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def numbers(collecting: Collecting, sql: str) -> list[Any]:
     return [row[0] for row in collecting.warehouse.rows(sql)]
 
 
+@pytest.mark.prove
 def test_the_first_picture_is_stored_before_the_last_page_is_fetched(collecting: Collecting, twin: Twin) -> None:
     seen: list[tuple[bool, int]] = []
     stored = "select count(*) from ops.uploads where outcome = 'stored'"

@@ -50,6 +50,7 @@ def test_a_source_that_gives_no_answer_is_an_error(pipeline: Pipeline, name: str
     assert pipeline.objects("raw").keys() == {key for key in pipeline.objects("raw") if ".refused-" in key} != set()
 
 
+@pytest.mark.prove
 def test_a_source_that_is_down_then_up(pipeline: Pipeline, twin: Twin) -> None:
     twin.stop()
     down = pipeline.collect(RUN, **IMPATIENT)

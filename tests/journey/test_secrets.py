@@ -79,6 +79,7 @@ def pages(luigid: Luigid) -> str:
     return "\n".join(said)
 
 
+@pytest.mark.prove
 def test_canaries_are_found_nowhere(pipeline: Pipeline, luigid: Luigid, postgres_server: Server) -> None:
     pipeline.environ |= CANARIES
     secrets = [*CANARIES.values(), postgres_server.password]

@@ -79,6 +79,11 @@ def test_every_test_that_is_left_to_make_prove_is_run_by_it() -> None:
     assert [test for test in sorted(marked - set(KNOWN.tests)) if test.partition("::")[0] not in targets] == []
 
 
+def test_of_every_guarantee_a_sample_is_run_always() -> None:
+    always = collected("not prove", *sorted({test.partition("::")[0] for test in KNOWN.tests}))
+    assert [one.id for one in KNOWN.guarantees if not always & set(one.tests)] == []
+
+
 def test_what_make_prove_leaves_to_another_target_is_named_with_it() -> None:
     files = {test.partition("::")[0] for test in KNOWN.tests}
     deep = [file for file in sorted(files) if "prove.depth import" in (REPOSITORY / file).read_text()]
