@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tests.prove import counting, depth, document, promises
+from tests.prove import counting, depth, document, kept, promises
 from tests.prove.counting import Count
 from tests.prove.document import Ran
 from tests.prove.promises import Registry
@@ -28,9 +28,8 @@ def main() -> int:
     """0 when every guarantee holds, 1 when one does not or the document may not be written."""
     options = _options()
     known = _chosen(promises.load(), options.area, campaign=options.kills > 0)
-    begun = time.monotonic()
-    counts = _counted(known, options)
-    ran = Ran(options.kills, options.seed, round(time.monotonic() - begun), os.cpu_count() or 1)
+    ran, counts = _proven_again(known, options) if options.again else _proven(known, options)
+    kept.keep(ran, counts)
     print(document.table(known, counts))
     complaints = document.complaints(known, counts)
     for words in complaints:
@@ -44,12 +43,27 @@ def main() -> int:
     return write(counts, ran)
 
 
+def _proven(known: Registry, options: argparse.Namespace) -> tuple[Ran, dict[str, Count]]:
+    begun = time.monotonic()
+    counts = _counted(known, options)
+    return Ran(options.kills, options.seed, round(time.monotonic() - begun), os.cpu_count() or 1), counts
+
+
+def _proven_again(known: Registry, options: argparse.Namespace) -> tuple[Ran, dict[str, Count]]:
+    """What the last run did not prove, and what it did."""
+    ran, before = kept.last()
+    wanting = kept.unproven(known, before)
+    counts = _counted(wanting, options)
+    again = len({*wanting.tests, *wanting.invariants})
+    return replace(ran, again=ran.again + again), {name: one for name, one in before.items() if one.cases} | counts
+
+
 def _counted(known: Registry, options: argparse.Namespace) -> dict[str, Count]:
     """Tests and campaign beside each other: both wait more than they compute."""
     with tempfile.TemporaryDirectory(prefix="draenei-prove-") as folder, ThreadPoolExecutor(1) as beside:
         out = Path(folder) / "campaign.json"
         campaign = beside.submit(run_campaign, options.seed, options.kills, out) if known.invariants else None
-        counts = run_tests(known.tests, Path(folder) / "tests.json", options.workers)
+        counts = run_tests(known.tests, Path(folder) / "tests.json", options.workers) if known.tests else {}
         return counts | campaign.result() if campaign else counts
 
 
@@ -106,6 +120,7 @@ def _chosen(known: Registry, areas: Sequence[str], *, campaign: bool) -> Registr
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/guarantees.md when all was run and holds")
+    parser.add_argument("--again", action="store_true", help="only what the last run, kept in var/, did not prove")
     parser.add_argument("--area", action="append", default=[], choices=promises.AREAS, help="only these; repeatable")
     parser.add_argument("--seed", type=int, default=1, help="of the kill campaign (default 1)")
     parser.add_argument("--kills", type=int, default=300, help="of the kill campaign (default 300; 0: none)")

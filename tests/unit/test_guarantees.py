@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove import counting, depth, document, promises
+from tests.prove import counting, depth, document, kept, promises
 from tests.prove.__main__ import of_campaign, write
 from tests.prove.campaign import Campaign
 from tests.prove.counting import Count
@@ -133,6 +133,21 @@ def test_only_a_whole_run_is_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "299 kills: the document is of at least 300" in said
     assert f"{every}: checked after 299 kills" in said
     assert f"{every}: no case was run" in said
+
+
+def test_only_what_was_not_proven_is_run_again(tmp_path: Path) -> None:
+    ran, good = Ran(300, 1, 700, 4), {"tests/a.py::test_it": Count(3), "invariant": Count(300)}
+    kept.keep(ran, good, tmp_path / "var" / "prove.json")
+    assert kept.last(tmp_path / "var" / "prove.json") == (ran, good)
+    assert kept.unproven(PROVEN, good).guarantees == (Guarantee("one", "crawl", "It holds.", (), ()),)
+    for bad in (Count(2, 0, ["[3] failed"]), Count(0, 3)):
+        again = kept.unproven(PROVEN, good | {"tests/a.py::test_it": bad})
+        assert (again.tests, again.invariants) == (("tests/a.py::test_it",), ())
+        again = kept.unproven(PROVEN, good | {"invariant": bad})
+        assert (again.tests, again.invariants) == ((), ("invariant",))
+    del good["tests/a.py::test_it"]
+    assert kept.unproven(PROVEN, good).tests == PROVEN.tests
+    assert kept.unproven(PROVEN, good | {"campaign": Count(violations=["died"])}).invariants == ("invariant",)
 
 
 def test_a_guarantee_holds_only_when_every_proof_had_cases_and_none_failed() -> None:
