@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A holder of one of the locks here that hangs loses it then; a put that is repeated four times ends before.
 HANGING = "set local idle_in_transaction_session_timeout = '300s'"
+# Another process that takes longer over the probe, or hangs in it, is not waited for: this one asks the store itself.
+PATIENCE = "set local lock_timeout = '5s'"
 
 
 def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectStore, Manners]:
@@ -27,18 +29,33 @@ def guard(settings: Settings, run_key: str, store: ObjectStore) -> tuple[ObjectS
     address = store.uri("")
     with postgres.transaction(settings) as cursor:
         cursor.execute(HANGING)
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('probe ' || %s, 0))", (address,))
+        cursor.execute(PATIENCE)
+        is_first = _waited(cursor, "select pg_advisory_xact_lock(hashtextextended('probe ' || %s, 0))", address)
         cursor.execute("select result from ops.store_probes where run_key = %s and store = %s", (run_key, address))
         row = cursor.fetchone()
         crash_point("publish.probe.before")
-        manners = Manners(**row[0]) if row else probe(store, _own_name(cursor, run_key))
-        cursor.execute(
+        manners = Manners(**row[0]) if row else probe(store, _own_name(cursor, run_key) if is_first else "")
+        _waited(
+            cursor,
             "insert into ops.store_probes (run_key, store, result) values (%s, %s, %s) on conflict do nothing",
-            (run_key, address, json.dumps(manners.as_dict())),
+            *(run_key, address, json.dumps(manners.as_dict())),
         )
     crash_point("publish.probe.after")
     safe = manners.conditional and manners.checksums
     return (store if safe else GuardedStore(settings, store, manners)), manners
+
+
+def _waited(cursor: Cursor, statement: str, *arguments: object) -> bool:
+    """Execute what may have to wait for another process; False when that took too long."""
+    from psycopg2.errors import LockNotAvailable
+
+    cursor.execute("savepoint waiting")
+    try:
+        cursor.execute(statement, arguments)
+    except LockNotAvailable:
+        cursor.execute("rollback to savepoint waiting")
+        return False
+    return True
 
 
 def _own_name(cursor: Cursor, run_key: str) -> str:
