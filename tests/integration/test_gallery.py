@@ -45,6 +45,7 @@ def twin() -> Iterator[Twin]:
         yield running
 
 
+@pytest.mark.prove
 def test_it_shows_what_the_tables_say_and_changes_with_them(
     warehouse: Warehouse, twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
