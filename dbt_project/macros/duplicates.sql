@@ -45,6 +45,26 @@
 bit_count(({{ one }} # {{ other }})::bit(64))::integer
 {%- endmacro -%}
 
+{#- The columns that say how far two measured pictures are apart, of what is_near() is asked. -#}
+{%- macro distances(one, other) -%}
+{{ one }}.is_plain or {{ other }}.is_plain as is_plain,
+{{ hamming(one ~ '.dhash', other ~ '.dhash') }} as dhash_distance,
+{{ hamming(one ~ '.phash', other ~ '.phash') }} as phash_distance,
+sqrt(
+    power({{ one }}.colour[1] - {{ other }}.colour[1], 2)
+    + power({{ one }}.colour[2] - {{ other }}.colour[2], 2)
+    + power({{ one }}.colour[3] - {{ other }}.colour[3], 2)
+)::real as colour_distance
+{%- endmacro -%}
+
+{#- Whether the machine calls two pictures near, by the columns of distances(). -#}
+{%- macro is_near() -%}
+not is_plain
+and least(dhash_distance, phash_distance) <= {{ near_bits() }}
+and greatest(dhash_distance, phash_distance) <= {{ agreeing_bits() }}
+and colour_distance <= {{ near_colour() }}
+{%- endmacro -%}
+
 {#- The mean of a picture's dominant colours: [red, green, blue], 0 to 255. -#}
 {%- macro mean_colour(colours) -%}
 (

@@ -64,9 +64,9 @@
 {%- macro hamming(one, other) -%}{{ one }} - {{ other }}{%- endmacro -%}
 {%- macro telling_pictures() -%}100{%- endmacro -%}
 {%- macro verdicts() -%}verdicts{%- endmacro -%}
-{%- macro near_bits() -%}4{%- endmacro -%}
+{%- macro distances(one, other) -%}{{ one }}.is_plain or {{ other }}.is_plain as is_plain{%- endmacro -%}
+{%- macro is_near() -%}not is_plain{%- endmacro -%}
 {%- macro agreeing_bits() -%}10{%- endmacro -%}
-{%- macro near_colour() -%}22{%- endmacro -%}
 {%- macro plain_entropy() -%}3{%- endmacro -%}
 {%- macro bands_of(dhash, phash) -%}{{ dhash }}, {{ phash }}{%- endmacro -%}
 {%- macro mean_colour(colours) -%}{{ colours }}{%- endmacro -%}

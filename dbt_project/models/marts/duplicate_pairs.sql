@@ -58,14 +58,7 @@ compared as (
     select
         candidates.*,
         ones.sha256 = others.sha256 as is_exact,
-        ones.is_plain or others.is_plain as is_plain,
-        {{ hamming('ones.dhash', 'others.dhash') }} as dhash_distance,
-        {{ hamming('ones.phash', 'others.phash') }} as phash_distance,
-        sqrt(
-            power(ones.colour[1] - others.colour[1], 2)
-            + power(ones.colour[2] - others.colour[2], 2)
-            + power(ones.colour[3] - others.colour[3], 2)
-        )::real as colour_distance,
+        {{ distances('ones', 'others') }},
         judged.verdict
     from candidates
     inner join {{ ref('int_picture_hashes') }} as ones on candidates.wallhaven_id_a = ones.wallhaven_id
@@ -83,12 +76,7 @@ final as (
         case when is_exact then 0 else greatest(dhash_distance, phash_distance) end as distance,
         case
             when is_exact then 'exact'
-            when
-                not is_plain
-                and least(dhash_distance, phash_distance) <= {{ near_bits() }}
-                and greatest(dhash_distance, phash_distance) <= {{ agreeing_bits() }}
-                and colour_distance <= {{ near_colour() }}
-                then 'near'
+            when {{ is_near() }} then 'near'
             else 'verdict'
         end as kind,
         verdict,

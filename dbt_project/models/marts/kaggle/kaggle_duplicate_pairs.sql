@@ -92,14 +92,7 @@ compared as (
     select
         ones.picture as picture_a,
         others.picture as picture_b,
-        ones.is_plain or others.is_plain as is_plain,
-        {{ hamming('ones.dhash', 'others.dhash') }} as dhash_distance,
-        {{ hamming('ones.phash', 'others.phash') }} as phash_distance,
-        sqrt(
-            power(ones.colour[1] - others.colour[1], 2)
-            + power(ones.colour[2] - others.colour[2], 2)
-            + power(ones.colour[3] - others.colour[3], 2)
-        )::real as colour_distance,
+        {{ distances('ones', 'others') }},
         judged.verdict
     from candidates
     inner join pictures as ones on candidates.one = ones.number
@@ -113,12 +106,7 @@ named as (
         picture_b,
         greatest(dhash_distance, phash_distance) as distance,
         case
-            when
-                not is_plain
-                and least(dhash_distance, phash_distance) <= {{ near_bits() }}
-                and greatest(dhash_distance, phash_distance) <= {{ agreeing_bits() }}
-                and colour_distance <= {{ near_colour() }}
-                then 'near'
+            when {{ is_near() }} then 'near'
             else 'verdict'
         end as kind,
         verdict,
