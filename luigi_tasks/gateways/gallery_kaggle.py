@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from luigi_tasks.gateways.gallery_duplicates import Duplicates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IMAGES = "draenei_content.kaggle_images"
 PRODUCTS = "draenei_content.kaggle_products"
-PAIRS = "draenei_content.kaggle_duplicate_pairs"
-CLUSTERS = "draenei_content.kaggle_duplicate_clusters"
-NO_PAIRS = "select '' as picture_a, '' as picture_b, 0 as distance, '' as kind where false"
-NO_CLUSTERS = "select '' as picture, '' as cluster_id, false as is_canonical where false"
+DUPLICATES = Duplicates(
+    "draenei_content.kaggle_duplicate_pairs", "draenei_content.kaggle_duplicate_clusters", "picture"
+)
+SHOWN_IDS = "select dataset || '/' || name from shown"
 SHOWN = """
 from draenei_content.kaggle_images as i
 inner join ops.archive_entries as w
@@ -28,18 +30,7 @@ with shown as (
     select i.*, w.entered_at {shown}
     order by w.entered_at desc, i.dataset collate "C", i.name collate "C" limit %(most)s
 ),
-clusters as ({clusters}),
-pairs as ({pairs}),
-near as (
-    select id, json_agg(json_build_array(other, distance, kind) order by distance, other) as found
-    from (
-        select picture_a as id, picture_b as other, distance, kind from pairs
-        union all
-        select picture_b, picture_a, distance, kind from pairs
-    ) as both_ways
-    where other in (select dataset || '/' || name from shown)
-    group by id
-)
+{duplicates}
 select
     w.dataset || '/' || w.name as id, 'kaggle' as source, p.display_name as title,
     coalesce(small.object_key, w.object_key) as small, coalesce(large.object_key, w.object_key) as large,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_tasks.domain.errors import WarehouseError
 from luigi_tasks.gateways import gallery_kaggle, selects
+from luigi_tasks.gateways.gallery_duplicates import Duplicates
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-PAIRS = "draenei_content.duplicate_pairs"
-CLUSTERS = "draenei_content.duplicate_clusters"
+DUPLICATES = Duplicates("draenei_content.duplicate_pairs", "draenei_content.duplicate_clusters", "wallhaven_id")
 WALLPAPERS = "draenei_content.wallpapers"
 LIFECYCLE = "draenei_content.wallpaper_lifecycle"
 VERDICTS = "draenei_content.duplicate_verdicts"
@@ -25,24 +25,11 @@ inner join ops.uploads as u on w.wallhaven_id = u.wallhaven_id and u.outcome = '
 where w.upload_status = 'stored'
 """
 NEWEST = f'{SHOWN} order by w.uploaded_at desc nulls last, w.wallhaven_id collate "C" desc limit %(most)s'
-NO_PAIRS = "select '' as wallhaven_id_a, '' as wallhaven_id_b, 0 as distance, '' as kind where false"
-NO_CLUSTERS = "select '' as wallhaven_id, '' as cluster_id, false as is_canonical where false"
 
 # The newest thumbnail stands in for one of today's recipe that is not made yet.
 PICTURES = """
 with shown as ({shown}),
-pairs as ({pairs}),
-clusters as ({clusters}),
-near as (
-    select id, json_agg(json_build_array(other, distance, kind) order by distance, other) as found
-    from (
-        select wallhaven_id_a as id, wallhaven_id_b as other, distance, kind from pairs
-        union all
-        select wallhaven_id_b, wallhaven_id_a, distance, kind from pairs
-    ) as both_ways
-    where other in (select wallhaven_id from shown)
-    group by id
-),
+{duplicates},
 lives as (
     select
         wallhaven_id,
@@ -147,8 +134,9 @@ STATE = {
     **{
         table: SUMMED.format(table=table, what="t", which="true")
         for table in (
-            *(PAIRS, CLUSTERS, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
-            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS, gallery_kaggle.PAIRS, gallery_kaggle.CLUSTERS),
+            *(DUPLICATES.pairs, DUPLICATES.clusters, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
+            *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
+            *(gallery_kaggle.DUPLICATES.pairs, gallery_kaggle.DUPLICATES.clusters),
         )
     },
 }
@@ -209,23 +197,13 @@ def pictures(cursor: Cursor, small: str, large: str, most: int) -> Iterator[dict
     thumbnails = {"thumbnail": THUMBNAIL.format(recipe="small"), "thumbnail_large": THUMBNAIL.format(recipe="large")}
     given = {"small": small, "large": large, "most": most}
     if selects.exists(cursor, gallery_kaggle.IMAGES):
-        both_there = selects.exists(cursor, gallery_kaggle.PAIRS) and selects.exists(cursor, gallery_kaggle.CLUSTERS)
-        sql = gallery_kaggle.PICTURES.format(
-            shown=gallery_kaggle.SHOWN,
-            pairs=f"select * from {gallery_kaggle.PAIRS}" if both_there else gallery_kaggle.NO_PAIRS,  # noqa: S608
-            clusters=f"select * from {gallery_kaggle.CLUSTERS}" if both_there else gallery_kaggle.NO_CLUSTERS,  # noqa: S608
-            **thumbnails,
-        )
+        duplicates = gallery_kaggle.DUPLICATES.queries(cursor, gallery_kaggle.SHOWN_IDS)
+        sql = gallery_kaggle.PICTURES.format(shown=gallery_kaggle.SHOWN, duplicates=duplicates, **thumbnails)
         yield from map(gallery_kaggle.as_shown, _streamed(cursor, sql, given))
     if not selects.exists(cursor, WALLPAPERS):
         return
-    both_there = selects.exists(cursor, PAIRS) and selects.exists(cursor, CLUSTERS)
-    sql = PICTURES.format(
-        shown=NEWEST,
-        pairs=f"select * from {PAIRS}" if both_there else NO_PAIRS,  # noqa: S608
-        clusters=f"select * from {CLUSTERS}" if both_there else NO_CLUSTERS,  # noqa: S608
-        **thumbnails,
-    )
+    duplicates = DUPLICATES.queries(cursor, "select wallhaven_id from shown")
+    sql = PICTURES.format(shown=NEWEST, duplicates=duplicates, **thumbnails)
     yield from _streamed(cursor, sql, given)
 
 
@@ -247,7 +225,8 @@ def queries(cursor: Cursor) -> list[dict[str, Any]]:
 
 def review(cursor: Cursor) -> list[dict[str, Any]]:
     """The near duplicates that a person can judge, the nearest first; [] before dbt has made any."""
-    return selects.rows(cursor, REVIEW.format(shown=SHOWN, pairs=PAIRS)) if selects.exists(cursor, PAIRS) else []
+    pairs = DUPLICATES.pairs
+    return selects.rows(cursor, REVIEW.format(shown=SHOWN, pairs=pairs)) if selects.exists(cursor, pairs) else []
 
 
 def verdicts(cursor: Cursor) -> list[dict[str, Any]]:
