@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class GoodRecord:
+class GoodRecord(NamedTuple):
     """A record that the warehouse takes: payload is its JSON text in UTF-8."""
 
     position: int

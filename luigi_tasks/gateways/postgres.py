@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import WarehouseError
@@ -77,15 +77,33 @@ def libpq_keywords(variables: Mapping[str, str]) -> dict[str, str]:
     return {names[name]: value for name, value in variables.items()}
 
 
+Begin = Callable[[], contextlib.AbstractContextManager["Cursor"]]
+
+
 @contextlib.contextmanager
 def transaction(settings: Settings, application_name: str = "draenei-collector") -> Iterator[Cursor]:
     """A cursor in a transaction of its own: committed at the end, rolled back on an error, closed always.
 
     Raises WarehouseError when the server goes away, lacks the tables, or refuses the user.
     """
+    with transactions(settings, application_name) as begin, begin() as cursor:
+        yield cursor
+
+
+@contextlib.contextmanager
+def transactions(settings: Settings, application_name: str = "draenei-collector") -> Iterator[Begin]:
+    """`transaction` for many, one after the other on one connection: logging in costs 3 ms of CPU time (SCRAM)."""
+    connection = connect(settings, application_name)
+    try:
+        yield lambda: _transaction(connection)
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _transaction(connection: Connection) -> Iterator[Cursor]:
     from psycopg2 import OperationalError, errors
 
-    connection = connect(settings, application_name)
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
@@ -93,8 +111,6 @@ def transaction(settings: Settings, application_name: str = "draenei-collector")
         raise WarehouseError(_first_line(problem), mend="Make the tables: python -m luigi_tasks up") from None
     except (OperationalError, errors.InsufficientPrivilege) as problem:
         raise WarehouseError(_first_line(problem), mend="See `python -m luigi_tasks doctor`.") from None
-    finally:
-        connection.close()
 
 
 def _first_line(problem: Exception) -> str:

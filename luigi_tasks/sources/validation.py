@@ -23,7 +23,7 @@ class RecordCheck:
     def __init__(self, source: Source, entity: Entity) -> None:
         schema = entity.json_schema()
         self._record_id = source.record_id
-        self._validator = jsonschema_rs.Draft202012Validator(schema)
+        self._validator = jsonschema_rs.Draft202012Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
         self._known_fields = frozenset(schema.get("properties", {}))
 
     def sort(self, position: int, record: object) -> GoodRecord | BadRecord:

@@ -156,22 +156,23 @@ def load_entities(
     Raises QuarantineOverflow, when all is committed, if more of the run's records than QUARANTINE_MAX_SHARE are bad.
     """
     result = LoadResult()
-    for entity in entities:
-        loader = Loader(CATALOGUE[source], entity, store)
-        while batch := _load_batch(settings, run_key, loader):
-            for loaded in batch:
-                result.add(loaded)
-            progress.update(result.pages, result.pages, note=f"{result.received} records")
-    with postgres.transaction(settings) as cursor:
-        coverage_ledger.count_certificates(cursor, run_key)
-        received, bad = quarantine_ledger.share_of_run(cursor, run_key)
+    with postgres.transactions(settings) as begin:
+        for entity in entities:
+            loader = Loader(CATALOGUE[source], entity, store)
+            while batch := _load_batch(begin, run_key, loader):
+                for loaded in batch:
+                    result.add(loaded)
+                progress.update(result.pages, result.pages, note=f"{result.received} records")
+        with begin() as cursor:
+            coverage_ledger.count_certificates(cursor, run_key)
+            received, bad = quarantine_ledger.share_of_run(cursor, run_key)
     _hold_the_budget(settings, run_key, received, bad)
     return asdict(result)
 
 
-def _load_batch(settings: Settings, run_key: str, loader: Loader) -> list[LoadedPage]:
+def _load_batch(begin: postgres.Begin, run_key: str, loader: Loader) -> list[LoadedPage]:
     """Load the next pages in one transaction; empty when none is left."""
-    with postgres.transaction(settings) as cursor:
+    with begin() as cursor:
         pages = page_ledger.pages_to_load(cursor, run_key, loader.entity, PAGES_PER_BATCH)
         if not pages:
             return []

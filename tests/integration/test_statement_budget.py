@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
+from luigi_tasks.gateways import postgres
+from luigi_tasks.steps import load
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import Collecting
 from tests.integration.test_transfer_budget import Counting, counting
@@ -41,6 +44,15 @@ def test_a_load_is_as_many_statements_for_one_record_as_for_many(
         said[records] = Counting.said.total()
         twin.catalogue.upload(1)  # the next run loads a page of which one record is new, and one that is known
     assert said[24 * PAGES] == said[1] <= 10, "a copy, a row for each page at once, and the ledger's own"
+
+
+def test_a_load_of_several_batches_logs_in_once(collecting: Collecting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "PAGES_PER_BATCH", 2)
+    run = collecting.run()
+    collecting.crawl(run)
+    with patch.object(postgres, "connect", wraps=postgres.connect) as login:
+        assert collecting.load(run)["pages"] == PAGES
+    assert login.call_count == 1
 
 
 def test_a_run_without_news_says_as_much_after_many_runs_as_after_one(
