@@ -40,7 +40,9 @@ def bench(arguments: argparse.Namespace, kinds: list[Kind], chosen: Chosen) -> l
             results: list[Result] = []
             for name in arguments.networks:
                 with served(NETWORKS[name], memory / "offered", 1 << 20) as (images, pid):
-                    ours = Bench(name, offer, f"{images}/bench", pid, own, memory, arguments.timeout)
+                    ours = Bench(
+                        name, offer, memory / "offered", f"{images}/bench", pid, own, memory, arguments.timeout
+                    )
                     results += _rounds(ours, arguments, chosen)
     finally:
         shutil.rmtree(memory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from benchmarks import measurements
 from benchmarks.transfer import history, report
 
 OURS = "draenei-collector"
+BENCHMARKS = Path(measurements.__file__).parent
+MAKE = "".join(file.read_text() for file in sorted(BENCHMARKS.parent.glob("mk/bench*.mk")))
 MACHINE = {"processor": "one", "cores": 4}
 
 
@@ -139,3 +142,12 @@ def test_one_benchmark_is_not_compared_with_another_nor_with_another_offer(
 
 def test_what_a_benchmark_is_told_besides_is_its_own() -> None:
     assert measurements.words(["10", "--no-history", "20", "--history", "x", "--sweep"]) == ["10", "20", "--sweep"]
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"-m benchmarks\.(\w+)", MAKE))))
+def test_every_benchmark_that_make_knows_keeps_a_history_and_takes_its_options(name: str) -> None:
+    (line,) = re.findall(rf"-m benchmarks\.{name}\b.*", MAKE)
+    assert line.endswith("$(HISTORY)")
+    source = BENCHMARKS / (f"{name}.py" if name != "transfer" else "transfer/__main__.py")
+    kept_as = rf'measurements\.keep\(\s*"{name}"' if name != "transfer" else r"measurements\.write\("
+    assert re.search(kept_as, source.read_text())
