@@ -142,7 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     measurements.add_options(parser)
     told = parser.parse_args(argv)
     pictures = told.pages * PER_PAGE
-    catalogue = Catalogue.generate(pictures, small=True, shared_picture=True)
+    # Each its own: of a few that all share, the pairs of duplicates alone would keep the models busy for minutes.
+    catalogue = Catalogue.generate(pictures, small=True)
     print(
         f"{told.pages} pages, {pictures} pictures, {told.per_minute} calls a minute, {told.image_seconds} s a picture"
     )
