@@ -11,11 +11,13 @@ import argparse
 import functools
 import socket
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 
 import psutil
 
+from benchmarks import measurements
 from luigi_tasks import settings
 from luigi_tasks.domain.dbt_graph import Watcher
 from luigi_tasks.domain.progress import Silent
@@ -27,10 +29,11 @@ from luigi_tasks.settings import Settings
 from luigi_tasks.steps import model, session
 
 
-def main() -> None:
+def main() -> int:
     """Print both medians and what the showing adds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=6)
+    measurements.add_options(parser)
     rounds = parser.parse_args().rounds
     own = settings.load()
     session.open_warehouse(own)
@@ -47,9 +50,12 @@ def main() -> None:
             seconds["with"].append(build(own, [watcher(own, port, number)]))
     finally:
         central_scheduler.stop(own.draenei_home)
+    figures = {}
     for at, what in enumerate(("wall", "CPU of this process, dbt and luigid")):
         without, shown = (statistics.median(one[at] for one in seconds[name]) for name in ("without", "with"))
         print(f"{what}: build {without:.2f} s, shown in the scheduler {shown:.2f} s: {shown / without - 1:+.1%}")
+        figures[what] = {"without s": without, "with s": shown, "ratio": shown / without}
+    return measurements.keep("dbt_nodes", {"rounds": rounds}, figures)
 
 
 def watcher(own: Settings, port: int, number: int) -> Watcher:
@@ -78,4 +84,4 @@ def build(own: Settings, watchers: Sequence[Watcher]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

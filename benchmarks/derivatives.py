@@ -27,6 +27,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from benchmarks import measurements
 from luigi_tasks.domain.derivatives import Fit, Rendering
 from luigi_tasks.gateways.decoders import Decoders, DecodingLimits
 from luigi_tasks.steps import orders
@@ -146,27 +147,38 @@ def generated(number: int, size: tuple[int, int]) -> list[bytes]:
     return bodies
 
 
-def main() -> None:
+def main() -> int:
     """Measure and say."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.derivatives")
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--size", default="1920x1280")
     parser.add_argument("--vips", metavar="PYTHON")
+    measurements.add_options(parser)
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     bodies = generated(options.pictures, (width, height))
     mean = sum(map(len, bodies)) / len(bodies) / 1e6
     print(f"{len(bodies)} JPEGs of {options.size}, {mean:.2f} MB each, 4 copies of each")
-    print(f"ours            {ours(bodies, measured=False):6.2f} pictures a CPU second")
-    print(f"ours, measured  {ours(bodies, measured=True):6.2f}")
-    print(f"naive Pillow    {rate(naive, bodies):6.2f}")
-    if options.vips:
-        print(f"pyvips          {vips(options.vips, bodies):6.2f}")
+    makers: dict[str, Callable[[], float]] = {
+        "ours": lambda: ours(bodies, measured=False),
+        "ours, measured": lambda: ours(bodies, measured=True),
+        "naive Pillow": lambda: rate(naive, bodies),
+        **({"pyvips": lambda: vips(options.vips, bodies)} if options.vips else {}),
+    }
+    figures: dict[str, dict[str, float]] = {}
+    for name, maker in makers.items():
+        figures[name] = {"pictures/s of CPU": maker()}
+        print(f"{name:<15}{figures[name]['pictures/s of CPU']:7.2f} pictures a CPU second", flush=True)
     for children in (1, 2, 4):
         speed, memory = pool(bodies, children)
-        print(f"pool of {children}       {speed:6.2f} pictures/s by the clock, {memory / 1e6:6.0f} MB at most")
-    sys.stdout.flush()
+        figures[f"pool of {children}"] = {"pictures/s": speed, "MB": memory / 1e6}
+        print(
+            f"pool of {children}      {speed:7.2f} pictures/s by the clock, {memory / 1e6:6.0f} MB at most", flush=True
+        )
+    offered = {"pictures": options.pictures, "size": options.size}
+    rates = ("pictures/s of CPU", "pictures/s")
+    return measurements.keep("derivatives", offered, figures, more_is_better=rates, not_judged=["pictures/s"])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

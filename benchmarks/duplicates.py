@@ -25,6 +25,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks import measurements
 from luigi_tasks.domain.derivatives import Derived, Facts, Wanted
 from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.domain.progress import Silent
@@ -114,14 +115,19 @@ def labelled(path: Path) -> tuple[set[Pair], set[Pair]]:
 
 
 def score(found: set[Pair], same: set[Pair], crops: set[Pair]) -> str:
-    """A line of figures. A pair in another crop is right when found and not missed when not."""
-    right = found & (same | crops)
-    precision = len(right) / len(found) if found else 1.0
+    """A line of figures."""
+    rates = rates_of(found, same, crops)
     return (
-        f"precision {precision:.3f} ({len(found - right)} wrong of {len(found)}), "
-        f"recall {len(found & same) / len(same):.3f} of {len(same)} pairs of one crop, "
+        f"precision {rates['precision']:.3f} ({len(found - same - crops)} wrong of {len(found)}), "
+        f"recall {rates['recall']:.3f} of {len(same)} pairs of one crop, "
         f"{len(found & crops)} of {len(crops)} in another crop"
     )
+
+
+def rates_of(found: set[Pair], same: set[Pair], crops: set[Pair]) -> dict[str, float]:
+    """Precision and recall. A pair in another crop is right when found and not missed when not."""
+    precision = len(found & (same | crops)) / len(found) if found else 1.0
+    return {"precision": precision, "recall": len(found & same) / len(same)}
 
 
 def mean_colour(facts: Facts) -> list[float]:
@@ -190,13 +196,14 @@ def sweep(distances: Mapping[Pair, Distances], same: set[Pair], crops: set[Pair]
             )
 
 
-def main() -> None:
+def main() -> int:
     """Measure and say."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.duplicates")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--truth", type=Path, default=Path(__file__).with_name("wallpapers_truth.csv"), metavar="FILE")
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--hold-out", type=int, default=0, metavar="TIMES")
+    measurements.add_options(parser)
     options = parser.parse_args()
     paths = [path for path in sorted(options.images.iterdir()) if path.suffix in {".jpg", ".jpeg", ".png"}]
     with ProcessPoolExecutor() as pool:
@@ -220,8 +227,10 @@ def main() -> None:
         print(*sweep(distances_of(known), same, crops), sep="\n")
     if options.hold_out:
         print(held_out(distances_of(known), same, crops, options.hold_out))
-    sys.stdout.flush()
+    offered = {"images": options.images.resolve().name, "pictures": len(pictures), "truth": options.truth.name}
+    figures = {"the models": rates_of(found, same, crops)}
+    return measurements.keep("duplicates", offered, figures, more_is_better=figures["the models"])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

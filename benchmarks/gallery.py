@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import measurements
 from tests.browser.invented import browser, gallery, look
 
 SCROLL = """
@@ -42,17 +43,18 @@ async (pixels) => {
 """
 
 
-def main() -> None:
+def main(size: int) -> int:
     """Print one JSON object."""
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     with tempfile.TemporaryDirectory() as folder, browser() as running:
         written = gallery(Path(folder), size)
         looking = look(running.new_context(viewport={"width": 1440, "height": 900}), written.as_uri())
         looking.go()
         opened = looking.page.evaluate("performance.now()")
         steady, whole = (looking.page.evaluate(SCROLL, pixels) for pixels in (60, 0))
-        print(json.dumps({"opened_ms": opened, "steady": steady, "whole": whole}, indent=1))
+    print(json.dumps({"opened_ms": opened, "steady": steady, "whole": whole}, indent=1))
+    figures = {"opening": {"ms": opened}, "steady": steady, "whole": whole}
+    return measurements.keep("gallery", {"pictures": size}, figures)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(*map(int, measurements.words() or ["10000"])))

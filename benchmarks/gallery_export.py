@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import collection
+from benchmarks import collection, measurements
 from benchmarks.growth import Bench
 from luigi_tasks.gateways import embedded_postgres, postgres
 from luigi_tasks.gateways.folder_store import FolderStore
@@ -42,6 +42,7 @@ class Export:
         self.bench = Bench.fresh(self.settings, pictures)
         self.bench.fill()
         self._thumbnails()
+        self.figures: dict[str, dict[str, float]] = {}
 
     def add(self) -> None:
         """A page of new pictures, stored and modelled."""
@@ -62,16 +63,17 @@ class Export:
         return {path.name: path.stat().st_size for path in (self.out / "data").iterdir()}
 
     def timed(self, name: str, work: Callable[[], object]) -> None:
-        """Print what it took."""
+        """Print and note what it took."""
         active, cpu, begun = self.bench.active(), time.process_time(), time.perf_counter()
         work()
         wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
         server, memory = self.bench.active() - active, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         told = f"{wall:8.2f} s wall {cpu:8.2f} s CPU {server:8.2f} s server {memory:8.0f} MiB"
         print(f"{self.bench.pages * collection.PER_PAGE:>9,} pictures  {name:<25}{told}", flush=True)
+        self.figures[name] = {"wall s": wall, "CPU s": cpu, "server s": server, "MiB": memory}
 
 
-def measure(home: Path, pictures: int) -> None:
+def measure(home: Path, pictures: int) -> int:
     """Print a line a measure, then what was written."""
     export = Export(home, pictures)
 
@@ -90,20 +92,22 @@ def measure(home: Path, pictures: int) -> None:
     sizes = f"{sum(after.values()) / 2**20:.1f} MiB in {len(after):,} files"
     told = f"{sum(new.values()) / 2**20:.1f} MiB in {len(new)} were new"
     print(f"{'':>9}           data: {sizes}; of these {told}", flush=True)
+    export.figures["data"] = {"bytes": sum(after.values()), "new bytes": sum(new.values())}
+    return measurements.keep("gallery_export", {"pictures": pictures}, export.figures, not_judged=["wall s"])
 
 
-def main(sizes: list[int]) -> None:
+def main(sizes: list[int]) -> int:
     """A process for each size; or, with one size, that one here."""
     if len(sizes) > 1:
-        for size in sizes:
-            subprocess.run([sys.executable, "-m", "benchmarks.gallery_export", str(size)], check=True)
-        return
+        options = [word for word in sys.argv[1:] if not word.isdecimal()]
+        program = [sys.executable, "-m", "benchmarks.gallery_export", *options]
+        return max([subprocess.run([*program, str(size)], check=False).returncode for size in sizes], key=abs)
     with tempfile.TemporaryDirectory(prefix="gallery-export-") as folder:
         try:
-            measure(Path(folder), sizes[0])
+            return measure(Path(folder), sizes[0])
         finally:
             embedded_postgres.stop(Path(folder))
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [10_000, 100_000])
+    sys.exit(main([int(word) for word in measurements.words()] or [10_000, 100_000]))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from psycopg2.extensions import cursor as Cursor
 
-from benchmarks import collection, plans
+from benchmarks import collection, measurements, plans
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import (
     audit_ledger,
@@ -184,9 +184,10 @@ def against(name: str, one: Measured, first: Measured) -> str:
     return f"{ratio}, {one.blocks:,} blocks x{growth:.2f} (goal x{goal}: {verdict})"
 
 
-def main(sizes: list[int]) -> None:
+def main(sizes: list[int]) -> int:
     """Print a row a size and, against the smallest, the ratios."""
     first: dict[str, Measured] = {}
+    figures: dict[str, dict[str, float]] = {}
     for items in sizes:
         with tempfile.TemporaryDirectory(prefix="growth-") as folder:
             try:
@@ -196,10 +197,12 @@ def main(sizes: list[int]) -> None:
         first = first or measured
         for name, one in measured.items():
             said = against(name, one, first[name])
+            figures[f"{items} items, {name}"] = {of: value for of, value in vars(one).items() if value is not None}
             print(
                 f"{items:>9} items  {name:<14}{one.wall:>9.3f} s wall{one.active:>9.3f} s server   {said}", flush=True
             )
+    return measurements.keep("growth", {"sizes": sizes}, figures, not_judged=["wall", "active"])
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [10_000, 100_000])
+    sys.exit(main([int(word) for word in measurements.words()] or [10_000, 100_000]))

@@ -18,7 +18,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from benchmarks import collection
+from benchmarks import collection, measurements
 from luigi_tasks.domain.envelope import Envelope, digest, pack
 from luigi_tasks.domain.loading import GoodRecord
 from luigi_tasks.domain.progress import Silent
@@ -64,16 +64,16 @@ def made_pages(cursor: Cursor, records: int) -> tuple[dict[str, bytes], dict[str
     return kept, bodies
 
 
-def measure(settings: Settings, name: str, records: int, work: Callable[[], object]) -> None:
-    """Print one line."""
+def measure(settings: Settings, name: str, records: int, work: Callable[[], object]) -> dict[str, float]:
+    """Print one line; its rates."""
     before, begun, cpu = active(settings), time.perf_counter(), time.process_time()
     work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - begun
     server = active(settings) - before
-    rates = (
-        f"{records / max(cpu, 1e-9):>12,.0f}/s of CPU{records / max(cpu + server, 1e-9):>12,.0f}/s with the server's"
-    )
+    own, both = records / max(cpu, 1e-9), records / max(cpu + server, 1e-9)
+    rates = f"{own:>12,.0f}/s of CPU{both:>12,.0f}/s with the server's"
     print(f"{name:<34}{wall:>8.2f} s wall{cpu:>8.2f} s CPU{server:>8.2f} s server{rates}", flush=True)
+    return {"records/s of CPU": own, "records/s with the server's": both}
 
 
 def active(settings: Settings) -> float:
@@ -101,7 +101,7 @@ def judge(bodies: dict[str, bytes]) -> None:
             assert isinstance(check.sort(position, record), GoodRecord)
 
 
-def main(records: int) -> None:
+def main(records: int) -> int:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         settings = Settings(draenei_home=Path(folder))
@@ -113,18 +113,18 @@ def main(records: int) -> None:
                 cursor.execute(FRESH)
             records = len(bodies) * collection.PER_PAGE
             store: Any = FromMemory(kept)
-            measure(settings, "parse alone (json.loads)", records, lambda: [json.loads(b) for b in bodies.values()])
-            measure(settings, "parse and validate", records, lambda: judge(bodies))
-            measure(
-                settings,
-                "Load, all of it",
-                records,
-                lambda: load(settings, collection.RUN, "wallhaven", "search", store, Silent()),
-            )
-            measure(settings, "execute_values upsert, unchecked", records, lambda: upsert(settings, bodies))
+            parts: dict[str, Callable[[], object]] = {
+                "parse alone (json.loads)": lambda: [json.loads(body) for body in bodies.values()],
+                "parse and validate": lambda: judge(bodies),
+                "Load, all of it": lambda: load(settings, collection.RUN, "wallhaven", "search", store, Silent()),
+                "execute_values upsert, unchecked": lambda: upsert(settings, bodies),
+            }
+            figures = {name: measure(settings, name, records, work) for name, work in parts.items()}
         finally:
             embedded_postgres.stop(Path(folder))
+    measures = {measure for row in figures.values() for measure in row}
+    return measurements.keep("load", {"records": records}, figures, more_is_better=measures)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000)
+    sys.exit(main(*map(int, measurements.words() or ["50000"])))

@@ -1,7 +1,7 @@
 """What a command takes before it does anything: `--help` of luigi and of every verb, over the bare interpreter.
 
 Run: python -m benchmarks.start [times]; default 10. Commands are interleaved with `python -c pass`; prints medians of
-the wall time and of the CPU time, in milliseconds, each also over the interpreter's own.
+the wall time and of the CPU time, in milliseconds, each also over the interpreter's own. Exit code 1 over the goal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import measurements
 from luigi_tasks.__main__ import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,7 @@ def took(command: list[str]) -> tuple[float, float]:
     return 1000 * (time.perf_counter() - begun), 1000 * (usage.ru_utime + usage.ru_stime)
 
 
-def main(times: int) -> None:
+def main(times: int) -> int:
     """Print the table."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for turn in range(times + 1):
@@ -54,7 +55,13 @@ def main(times: int) -> None:
     for name, (wall, cpu) in medians.items():
         missed = "  over the goal" if wall - bare_wall > GOAL else ""
         print(f"{name:<20}{wall:>8.0f}{wall - bare_wall:>8.0f}{cpu:>9.0f}{cpu - bare_cpu:>8.0f}{missed}")
+    del medians[BARE]
+    figures = {
+        name: {"ms over": wall - bare_wall, "CPU ms over": cpu - bare_cpu} for name, (wall, cpu) in medians.items()
+    }
+    worse = measurements.keep("start", {"times": times}, figures, not_judged=["ms over"])
+    return worse or int(any(row["ms over"] > GOAL for row in figures.values()))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    sys.exit(main(*map(int, measurements.words() or ["10"])))

@@ -9,13 +9,13 @@ SIZES ?= 10000 100000
 RECORDS ?= 50000
 
 bench-growth: setup ## a build's cost beside small and large collections
-	@$(BIN)/python -m benchmarks.growth $(SIZES)
+	@$(BIN)/python -m benchmarks.growth $(SIZES) $(HISTORY)
 
 bench-no-news: setup ## a whole run that finds nothing new
-	@$(BIN)/python -m benchmarks.no_news $(SIZES)
+	@$(BIN)/python -m benchmarks.no_news $(SIZES) $(HISTORY)
 
 bench-dbt-nodes: setup ## a build with and without dbt's nodes in the scheduler
-	@$(BIN)/python -m benchmarks.dbt_nodes
+	@$(BIN)/python -m benchmarks.dbt_nodes $(HISTORY)
 
 bench-load: setup ## records a second through Load
-	@$(BIN)/python -m benchmarks.load $(RECORDS)
+	@$(BIN)/python -m benchmarks.load $(RECORDS) $(HISTORY)

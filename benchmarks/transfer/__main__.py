@@ -9,8 +9,6 @@ measured, with the newest earlier measurement of the same on such a machine (ben
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
 import os
 import shutil
 import sys
@@ -19,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import measurements
 from benchmarks.transfer import arena, history, network, peers, pictures, report
-from benchmarks.transfer.bench import ROOT, SERVER_PROCESSES, SLACK_BYTES, Bench, Result, served
+from benchmarks.transfer.bench import SERVER_PROCESSES, SLACK_BYTES, Bench, Result, served
 from benchmarks.transfer.network import NETWORKS
 from benchmarks.transfer.pictures import Kind, Picture
 from benchmarks.transfer.warehouse import warehouse
@@ -41,7 +40,9 @@ def bench(arguments: argparse.Namespace, kinds: list[Kind], chosen: Chosen) -> l
             results: list[Result] = []
             for name in arguments.networks:
                 with served(NETWORKS[name], memory / "offered", 1 << 20) as (images, pid):
-                    ours = Bench(name, offer, f"{images}/bench", pid, own, memory, arguments.timeout)
+                    ours = Bench(
+                        name, offer, memory / "offered", f"{images}/bench", pid, own, memory, arguments.timeout
+                    )
                     results += _rounds(ours, arguments, chosen)
     finally:
         shutil.rmtree(memory)
@@ -90,8 +91,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/draenei-collector-bench")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one run of one tool")
     parser.add_argument("--page", type=Path, help="write the table and the chart here, such as docs/performance.md")
-    parser.add_argument("--history", type=Path, default=ROOT / "benchmarks/history", help="folder of measurements")
-    parser.add_argument("--fail-on-regression", action="store_true", help="exit code 1 when ours became worse")
+    measurements.add_options(parser)
     arguments = parser.parse_args(argv)
     arguments.command = list(sys.argv[1:] if argv is None else argv)
     return arguments
@@ -106,7 +106,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = [(peer, program) for peer in wanted if (program := programs[peer.name])]
     results = bench(arguments, kinds, chosen)
     return {
-        "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ"),
+        "at": measurements.now(),
         "machine": report.machine(chosen),
         "command": arguments.command,
         "offered": {"pictures": arguments.pictures, "bodies": pictures.name(arguments.images, small=arguments.small)},
@@ -122,10 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     document = measured(arguments)
     earlier = history.previous(arguments.history, document)
     changes = history.compared(document, earlier) if earlier else []
-    file = arguments.history / f"transfer-{document['at']}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(document, indent=1) + "\n")
-    sys.stdout.write(report.table(document, changes) + f"\n\n{file}\n")
+    sys.stdout.write(report.table(document, changes) + "\n\n")
+    if not arguments.no_history:
+        sys.stdout.write(f"kept: {measurements.write(arguments.history, history.NAME, document)}\n")
     worse = history.regressions(document, changes)
     sys.stdout.writelines(f"worse than {earlier['at'] if earlier else 'offered'}: {sentence}\n" for sentence in worse)
     if arguments.page:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.transfer import arena, peers
+from benchmarks.transfer import arena, in_flight, peers
 from benchmarks.transfer.measure import cpu_seconds, run
 from benchmarks.transfer.network import HOST, NETWORKS, Link
 from benchmarks.transfer.pictures import Picture
@@ -31,7 +31,8 @@ SERVER_PROCESSES = 2  # of the image server, and as many of the sink
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One run of one tool. Seconds, bytes; right: pictures that arrived as they are; *_cpu: what others spent on it."""
+    """One run of one tool. Seconds, bytes; right: pictures that arrived as they are; *_cpu: what others spent on it;
+    fetching, putting: requests that the image server and the sink answered at once, at most."""
 
     network: str
     tool: str
@@ -46,6 +47,10 @@ class Result:
     sink_cpu: float
     database_cpu: float
     commits: int
+    own_rss: int
+    children_rss: int
+    fetching: int
+    putting: int
     code: int
 
 
@@ -55,6 +60,7 @@ class Bench:
 
     network: str
     pictures: Sequence[Picture]
+    offered: Path
     images: str
     image_server: int
     warehouse: Warehouse
@@ -68,11 +74,13 @@ class Bench:
         try:
             with served(NETWORKS[self.network], folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
                 task = self._task(folder, s3, peer)
+                in_flight.forget(self.offered / in_flight.FILE)
                 before = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
                 commits = self.warehouse.statements()[0]
                 cost = run(peer.command(program, task), folder / "log", self.timeout, task.environ, ROOT)
                 after = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
                 commits = self.warehouse.statements()[0] - commits
+                at_once = [in_flight.most(at / in_flight.FILE) for at in (self.offered, folder / "sink")]
                 right = arrived_right(self.pictures, found(peer, folder), peer.key)
             if cost.code or right < len(self.pictures):
                 said = (folder / "log").read_text(errors="replace")[-2000:]
@@ -86,6 +94,10 @@ class Bench:
             sink_cpu=spent[1],
             database_cpu=spent[2],
             commits=commits,
+            own_rss=cost.own_rss,
+            children_rss=cost.children_rss,
+            fetching=at_once[0],
+            putting=at_once[1],
             code=cost.code,
         )
 

@@ -17,11 +17,14 @@ SAMPLE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds and bytes. peak_rss: of all processes together, sampled; shared pages count in each."""
+    """Seconds and bytes. peak_rss: of all processes together, sampled; shared pages count in each; own_rss,
+    children_rss: the same of the command's own process, and of the others without it."""
 
     wall: float
     cpu: float
     peak_rss: int
+    own_rss: int
+    children_rss: int
     code: int
 
 
@@ -34,17 +37,18 @@ def run(
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=env, cwd=cwd, start_new_session=True
         )
-    peak = 0
+    peak = own = children = 0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
-        peak = max(peak, sum(resident(one) for one in family(process.pid)))
+        first, *others = (resident(one) for one in family(process.pid))
+        own, children, peak = max(own, first), max(children, sum(others)), max(peak, first + sum(others))
         if time.monotonic() - before > timeout:
             os.killpg(process.pid, 9)
         time.sleep(SAMPLE_SECONDS)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Cost(time.monotonic() - before, usage.ru_utime + usage.ru_stime, peak, process.returncode)
+    return Cost(time.monotonic() - before, usage.ru_utime + usage.ru_stime, peak, own, children, process.returncode)
 
 
 def family(pid: int) -> list[int]:

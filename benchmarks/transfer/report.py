@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -11,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from benchmarks import measurements
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.measurements import Change
     from benchmarks.transfer.bench import Result
-    from benchmarks.transfer.history import Change
     from benchmarks.transfer.peers import Peer
 
 BEGIN, END = "<!-- transfer: begin -->", "<!-- transfer: end -->"
@@ -51,17 +51,16 @@ def line(result: Result) -> str:
 def machine(chosen: Sequence[tuple[Peer, str]]) -> dict[str, Any]:
     """Where it was measured, with what, and how busy the machine was besides."""
     others = [(peer, program) for peer, program in chosen if "draenei" not in peer.name]
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": _processor(),
-        "load before the end": os.getloadavg(),
-        "versions": {peer.name: ", ".join(peer.pinned) or _version(program, peer.version) for peer, program in others},
-    }
+    versions = {peer.name: ", ".join(peer.pinned) or _version(program, peer.version) for peer, program in others}
+    return {**measurements.machine(), "versions": versions}
 
 
-def measured_networks(document: dict[str, Any]) -> list[str]:
+def row_name(one: Mapping[str, Any]) -> str:
+    """What a run, or a tool's median, is called."""
+    return f"{one['network']}, {one['tool']}"
+
+
+def measured_networks(document: Mapping[str, Any]) -> list[str]:
     """In the order in which they were measured."""
     return list(dict.fromkeys(one["network"] for one in document["results"]))
 
@@ -79,11 +78,10 @@ def table(document: dict[str, Any], changes: Sequence[Change] = ()) -> str:
 
 
 def _changed(changes: Sequence[Change], row: dict[str, Any]) -> str:
-    own = [one for one in changes if (one.network, one.tool) == (row["network"], row["tool"])]
-    return ", ".join(f"{one.measure} ×{one.factor:.2f}{' worse' if one.is_worse else ''}" for one in own)
+    return ", ".join(str(one) for one in changes if one.row == row_name(row))
 
 
-def medians(document: dict[str, Any], network: str) -> list[dict[str, Any]]:
+def medians(document: Mapping[str, Any], network: str) -> list[dict[str, Any]]:
     """One row a tool, fastest first; runs that failed count as they ended, and `right` tells."""
     here = [one for one in document["results"] if one["network"] == network]
     rows = []
@@ -163,8 +161,3 @@ def svg(document: dict[str, Any]) -> str:
 def _version(program: str, arguments: Sequence[str]) -> str:
     said = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     return (said.stdout or said.stderr).strip().partition("\n")[0][:100]
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.machine())

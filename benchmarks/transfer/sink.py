@@ -28,7 +28,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from benchmarks.transfer import in_flight
 from benchmarks.transfer.arena import Arena, located, read
+from benchmarks.transfer.in_flight import InFlight
 from benchmarks.transfer.network import Link
 
 BUFFER = 1 << 16
@@ -49,8 +51,8 @@ numbers = itertools.count()
 class Connection:
     """One client; its buffer is used again for every request."""
 
-    def __init__(self, sock: socket.socket, root: Path, arena: Arena, link: Link) -> None:
-        self._sock, self._root, self._arena, self._link = sock, root, arena, link
+    def __init__(self, sock: socket.socket, root: Path, arena: Arena, link: Link, requests: InFlight) -> None:
+        self._sock, self._root, self._arena, self._link, self._requests = sock, root, arena, link, requests
         self._buffer = memoryview(bytearray(BUFFER))
         self._rest = b""
 
@@ -61,7 +63,8 @@ class Connection:
             while head := self._head():
                 method, target, _ = head.split(b" ", 2)
                 parts = urlsplit(target.decode())
-                self._answer(method.decode(), unquote(parts.path).strip("/"), parse_qs(parts.query, True), head)
+                with self._requests.one():
+                    self._answer(method.decode(), unquote(parts.path).strip("/"), parse_qs(parts.query, True), head)
 
     def _head(self) -> bytes:
         data = self._rest
@@ -239,18 +242,18 @@ class Connection:
         self._sock.sendall(head.encode() + body)
 
 
-def serve(host: str, port: int, root: Path, arena_bytes: int, link: Link) -> None:
+def serve(address: tuple[str, int], root: Path, arena_bytes: int, link: Link, requests: InFlight) -> None:
     """Accept for ever; a thread for each client."""
     arena = Arena(root, arena_bytes)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
+        listener.bind(address)
         listener.listen(256)
         while True:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=Connection(sock, root, arena, link).serve, daemon=True).start()
+            threading.Thread(target=Connection(sock, root, arena, link, requests).serve, daemon=True).start()
 
 
 def main(host: str, port: int, root: Path, processes: int, arena_bytes: int, link: Link) -> None:
@@ -258,13 +261,14 @@ def main(host: str, port: int, root: Path, processes: int, arena_bytes: int, lin
     for folder in ("objects", ".tmp", ".parts"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    children = []
-    for _ in range(processes - 1):
+    children, own = [], 0
+    for number in range(1, processes):
         if not (child := os.fork()):
+            own = number
             break
         children.append(child)
     try:
-        serve(host, port, root, arena_bytes, link)
+        serve((host, port), root, arena_bytes, link, InFlight(root / in_flight.FILE, processes, own))
     finally:
         for child in children:
             os.kill(child, signal.SIGTERM)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import measurements
 from benchmarks.transfer import history, report
 
 OURS = "draenei-collector"
+BENCHMARKS = Path(measurements.__file__).parent
+MAKE = "".join(file.read_text() for file in sorted(BENCHMARKS.parent.glob("mk/bench*.mk")))
 MACHINE = {"processor": "one", "cores": 4}
 
 
@@ -86,3 +91,63 @@ def test_a_busy_server_and_a_missing_tool_are_said() -> None:
     assert table.count(" † |") == 1
     assert report.BUSY_NOTE in table
     assert report.BUSY_NOTE not in report.table(document())
+
+
+FIGURES = {"CPU s": 1.0, "records/s": 100.0, "wall s": 1.0}
+
+
+def kept(
+    folder: Path, *words: str, name: str = "load", records: int = 5, figures: Mapping[str, float] = FIGURES
+) -> int:
+    """Keep a row of a benchmark."""
+    told = ["5", "--history", str(folder), *words]
+    kinds = {"more_is_better": ["records/s"], "not_judged": ["wall s"]}
+    return measurements.keep(name, {"records": records}, {"Load": figures}, **kinds, argv=told)
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each measurement is made a day after the one before."""
+    moments = (f"2026-01-0{day}T000000Z" for day in range(1, 9))
+    monkeypatch.setattr(measurements, "now", lambda: next(moments))
+
+
+@pytest.mark.usefixtures("days")
+def test_a_benchmark_keeps_what_it_measured_and_says_what_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kept(tmp_path, "--fail-on-regression") == 0, "the first one has nothing to be worse than"
+    first = tmp_path / "load-2026-01-01T000000Z.json"
+    assert json.loads(first.read_text())["figures"] == {"Load": FIGURES}
+    assert capsys.readouterr().out == f"kept: {first}\n"
+    assert kept(tmp_path, "--fail-on-regression", figures=FIGURES | {"CPU s": 1.1, "wall s": 9.0}) == 0, "noise"
+    assert "  Load: CPU s ×1.10, records/s ×1.00, wall s ×9.00\n" in capsys.readouterr().out
+    assert kept(tmp_path, "--no-history", figures=FIGURES | {"CPU s": 2.0}) == 0, "it was not asked to fail"
+    assert "CPU s ×1.82 worse" in capsys.readouterr().out
+    assert kept(tmp_path, "--no-history", "--fail-on-regression", figures=FIGURES | {"records/s": 50.0}) == 1
+    assert "records/s ×0.50 worse" in capsys.readouterr().out
+    assert len(list(tmp_path.iterdir())) == 2, "--no-history kept nothing"
+
+
+@pytest.mark.usefixtures("days")
+def test_one_benchmark_is_not_compared_with_another_nor_with_another_offer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, records in (("gallery", 5), ("gallery_export", 5), ("gallery", 6)):
+        assert kept(tmp_path, name=name, records=records) == 0
+    assert "against" not in capsys.readouterr().out
+    assert kept(tmp_path, name="gallery") == 0
+    assert "against 2026-01-01T000000Z, " in capsys.readouterr().out
+
+
+def test_what_a_benchmark_is_told_besides_is_its_own() -> None:
+    assert measurements.words(["10", "--no-history", "20", "--history", "x", "--sweep"]) == ["10", "20", "--sweep"]
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"-m benchmarks\.(\w+)", MAKE))))
+def test_every_benchmark_that_make_knows_keeps_a_history_and_takes_its_options(name: str) -> None:
+    (line,) = re.findall(rf"-m benchmarks\.{name}\b.*", MAKE)
+    assert line.endswith("$(HISTORY)")
+    source = BENCHMARKS / (f"{name}.py" if name != "transfer" else "transfer/__main__.py")
+    kept_as = rf'measurements\.keep\(\s*"{name}"' if name != "transfer" else r"measurements\.write\("
+    assert re.search(kept_as, source.read_text())

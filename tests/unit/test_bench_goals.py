@@ -1,0 +1,99 @@
+"""What the benchmarks call met: each goal is missed by what is beyond it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import memory, overlap
+from benchmarks.transfer import in_flight
+
+RUN = {"first_stored": 20.0, "last_page": 600.0, "last_stored": 610.0, "end": 620.0, "share": 0.99, "refused": 0}
+
+
+def test_the_burst_at_the_start_is_no_part_of_the_share() -> None:
+    burst, even = [0.0] * 10, [60 / 45 * number for number in range(1, 441)]
+    assert overlap.share(burst + even, 45) == pytest.approx(1)
+    assert overlap.share(burst + [at * 1.1 for at in even], 45) == pytest.approx(1 / 1.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({}, []),
+        ({"first_stored": 60.1}, ["first picture"]),
+        ({"share": 0.979}, ["share of"]),
+        ({"refused": 1}, ["answers of"]),
+        ({"end": 630.1}, ["end 30.1 s"]),
+        ({"stored": 23}, ["stored 23"]),
+    ],
+)
+def test_an_overlap_that_misses_a_goal_says_which(change: dict[str, Any], missed: list[str]) -> None:
+    run = overlap.Measured(**{**RUN, "stored": 24, "rounds": 1, **change})
+    assert [sentence[: len(missed[0]) if missed else 0] for sentence, met in run.goals(24) if not met] == missed
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({}, []),
+        ({"own": 250.1}, ["250 MB of its own"]),
+        ({"children": 300.0, "together": 540.0}, []),
+        ({"fetching": 30, "putting": 33}, ["only 63 were in flight"]),
+        ({"fetching": 9, "mode": "40 kB, full decode"}, []),
+        ({"right": 999}, ["1 did not arrive"]),
+    ],
+)
+def test_a_transfer_that_misses_a_goal_of_memory_says_which(change: dict[str, Any], missed: list[str]) -> None:
+    row: dict[str, Any] = {"pictures": 1000, "mode": "40 kB, all but decode", "own": 249.0, "children": 0.0}
+    row |= {"together": 249.0, "fetching": 64, "putting": 0, "speed": 1.0, "right": 1000}
+    said = list(memory.Row(**{**row, **change}).missed())
+    assert len(said) == len(missed)
+    assert all(words in sentence for words, sentence in zip(missed, said, strict=True))
+
+
+def test_memory_is_compared_between_the_numbers_of_one_mode() -> None:
+    row: dict[str, Any] = {"own": 9.0, "children": 0.0, "fetching": 64, "putting": 0, "speed": 1.0, "right": 1}
+    rows = [
+        memory.Row(pictures=number, mode=mode, together=together, **row)
+        for number, mode, together in (
+            (1, "a", 100.0),
+            (20, "a", 120.0),
+            (1, "b", 500.0),
+            (20, "b", 500.0),
+            (6, "c", 9.0),
+        )
+    ]
+    assert memory.ratios(rows) == {"a": 1.2, "b": 1.0}
+
+
+def test_requests_of_several_processes_are_counted_together(tmp_path: Path) -> None:
+    file = tmp_path / "in_flight"
+    processes = [in_flight.InFlight(file, 2, number) for number in range(2)]
+    with ExitStack() as open_ones:
+        for process in (*processes, processes[0]):
+            open_ones.enter_context(process.one())
+    assert in_flight.most(file) == 3
+    in_flight.forget(file)
+    assert in_flight.most(file) == 0
+    with processes[1].one():
+        assert in_flight.most(file) == 1, "those that ended are not counted on"
+
+
+def test_threads_of_one_process_are_counted_whole(tmp_path: Path) -> None:
+    counted, all_in = in_flight.InFlight(tmp_path / "in_flight", 1, 0), threading.Barrier(8)
+
+    def request() -> None:
+        with counted.one():
+            all_in.wait(30)
+
+    threads = [threading.Thread(target=request) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert in_flight.most(tmp_path / "in_flight") == 8
