@@ -35,7 +35,6 @@ import luigi
 
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.lifecycle import hold
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities, collected_entities
@@ -287,10 +286,8 @@ class Collect(RunTask):
         """Of some minutes those whose run is collected: how Luigi's RangeByMinutes finds what a backfill has to do."""
         from luigi_tasks.steps import session
 
-        session.open_warehouse(own_settings())
         keys = {minute: cls(run_id=minute).collected_run.key for minute in minutes}
-        with postgres.transaction(own_settings()) as cursor:
-            complete = run_ledger.complete_runs(cursor, list(keys.values()))
+        complete = session.complete_runs(own_settings(), keys.values())
         return [minute for minute, key in keys.items() if key in complete]
 
     def run(self) -> None:

@@ -56,6 +56,13 @@ class Warehouse:
         finally:
             connection.close()
 
+    @contextlib.contextmanager
+    def rolled_back(self) -> Iterator[psycopg2.extensions.cursor]:
+        """A cursor in a transaction of which nothing is left."""
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            yield cursor
+            connection.rollback()
+
 
 def _connect(server: embedded_postgres.Server, dbname: str) -> psycopg2.extensions.connection:
     return psycopg2.connect(

@@ -56,8 +56,7 @@ where loads.source = 'wallhaven' and loads.entity = '{{ entity }}'
 {%- macro wallhaven_content_hash() -%}
 md5(
     jsonb_build_array(
-        url, short_url, image_url, resolution, width, height, ratio, category, purity, file_size, file_type, colors,
-        source, uploaded_at at time zone 'UTC'
+        {{ wallhaven_content_columns() | join(', ') | replace('uploaded_at', "uploaded_at at time zone 'UTC'") }}
     )::text
 )
 {%- endmacro -%}

@@ -1,19 +1,13 @@
 """dbt in a child process: its events feed the progress, its exit code and run_results.json are the truth.
 
-The child is kept for the process's next build, for half of a build's time is dbt's start (gateways/dbt_child.py).
+The child is kept for the process's next build (gateways/dbt_process.py).
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +15,10 @@ from typing import Any
 
 from luigi_tasks.domain.errors import ModelError
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways.dbt_child import die_with_parent
+from luigi_tasks.gateways.dbt_process import environ, kept_child
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 BAD = frozenset({"error", "fail", "runtime error"})
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PGSSLMODE", "PGSSLROOTCERT", "PGPASSFILE")
-CHILD = Path(__file__).with_name("dbt_child.py")
 NO_SELECTION_IS_AN_ERROR = '{"error": ["NoNodesForSelectionCriteria"]}'
 
 
@@ -151,14 +143,14 @@ class Dbt:
     def _invoke(self, request: dict[str, Any], progress: Progress) -> tuple[int, str]:
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.folder)]
         places += ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
-        environ = {**_environ(), **self.variables}
-        if role := environ.get("DRAENEI_DBT_ROLE"):
-            environ["PGOPTIONS"] += f" -c role={role}"  # what the profile sets is undone by dbt's first rollback
-        if "PGPASSWORD" in environ:
-            environ.pop("PGPASSFILE", None)  # it may hold the pipeline's, which is not dbt's to know
-        request = {**request, "places": places, "environ": environ, "folder": str(self.folder)}
+        known = {**environ(), **self.variables}
+        if role := known.get("DRAENEI_DBT_ROLE"):
+            known["PGOPTIONS"] += f" -c role={role}"  # what the profile sets is undone by dbt's first rollback
+        if "PGPASSWORD" in known:
+            known.pop("PGPASSFILE", None)  # it may hold the pipeline's, which is not dbt's to know
+        request = {**request, "places": places, "environ": known, "folder": str(self.folder)}
         last_words = ""
-        with _kept_child() as child:
+        with kept_child() as child:
             for event in child.invoke(request):
                 last_words = _words(event) or last_words
                 _report(event, progress)
@@ -180,101 +172,6 @@ class Dbt:
             return "", ()
         document = json.loads(path.read_text())
         return document["metadata"]["invocation_id"], tuple(_node(result) for result in document["results"])
-
-
-class _Child:
-    """A process that has dbt imported and builds on request. It knows no password until a request brings one."""
-
-    _shared: _Child | None = None
-
-    def __init__(self) -> None:
-        self.owner = os.getpid()
-        self.exit_code = -1
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(CHILD)],
-            env=_environ(),
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that takes a lock
-        )
-
-    @classmethod
-    def shared(cls) -> _Child:
-        """This process's child: the one that waits, or a new one."""
-        kept = cls._shared
-        if kept is not None and kept._process.poll() is not None:
-            kept.close()
-        if cls._shared is None or cls._shared.owner != os.getpid():
-            cls._shared = cls()
-        return cls._shared
-
-    def invoke(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The events of one invocation; exit_code is right when they end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            event = _event(line)
-            if "ended" in event:
-                self.exit_code = event["ended"]
-                return
-            yield event
-        self.exit_code = self._process.wait()
-
-    def close(self) -> None:
-        """End it, with the build that it may be at."""
-        if self.owner != os.getpid():
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()
-        if _Child._shared is self:
-            _Child._shared = None
-
-
-@contextlib.contextmanager
-def _kept_child() -> Iterator[_Child]:
-    # On Linux a child dies with the thread that started it: only the main thread's is one to keep.
-    keep = threading.current_thread() is threading.main_thread()
-    child = _Child.shared() if keep else _Child()
-    try:
-        yield child
-    except BaseException:
-        keep = False
-        raise
-    finally:
-        if not keep:
-            child.close()
-
-
-@atexit.register
-def _end_child() -> None:
-    if _Child._shared is not None:
-        _Child._shared.close()
-
-
-def _environ() -> dict[str, str]:
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed_on | {
-        "PGOPTIONS": "-c timezone=UTC -c client_connection_check_interval=1000",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DO_NOT_TRACK": "1",
-        "DBT_USE_COLORS": "false",
-        "DBT_LOG_FILE_MAX_BYTES": str(10 << 20),
-    }
-
-
-def _event(line: str) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        event = None
-    return event if isinstance(event, dict) else {"info": {"level": "error", "msg": line.strip()}}
 
 
 def _words(event: Mapping[str, Any]) -> str | None:

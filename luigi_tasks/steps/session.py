@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,6 +37,13 @@ def open_warehouse(settings: Settings) -> list[str]:
         connection.close()
     _write_profile_for_dbt_by_hand(settings)
     return [f"{migration.version:04}_{migration.name}" for migration in applied]
+
+
+def complete_runs(settings: Settings, run_keys: Collection[str]) -> set[str]:
+    """Which of these runs are complete, on a warehouse that may not be there yet."""
+    open_warehouse(settings)
+    with postgres.transaction(settings) as cursor:
+        return run_ledger.complete_runs(cursor, list(run_keys))
 
 
 def _write_profile_for_dbt_by_hand(settings: Settings) -> None:

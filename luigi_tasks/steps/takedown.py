@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from luigi_tasks.domain.damage import ASIDE, DERIVATIVES, EXTENSIONS, PICTURES, speaks_of
+from luigi_tasks.domain.damage import ASIDE, DATASETS, DERIVATIVES, EXTENSIONS, PICTURES, speaks_of
 from luigi_tasks.domain.errors import SettingsError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.gateways import postgres, takedown_ledger
 from luigi_tasks.gateways.objects import ObjectStore, obliterate
 from luigi_tasks.gateways.takedown_ledger import Concerned
 from luigi_tasks.settings import Settings
+from luigi_tasks.sources import CATALOGUE
+from luigi_tasks.sources.contract import Archived
 from luigi_tasks.steps import takedown_facts, tombstones
 
 TARGET = re.compile(r"[A-Za-z0-9]{1,32}|[0-9a-f]{64}")
@@ -24,13 +26,21 @@ class Plan:
     """What a takedown would do: who is concerned, and the keys of the objects that would be deleted.
 
     former: keys under which nothing stands now, and of which a store may have kept versions. facts: Parquet files of
-    the lake that speak of the bytes, each to be written anew without them.
+    the lake that speak of the bytes, each to be written anew without them. unread: those of them that nobody can read,
+    each to be deleted, for nobody knows that it does not speak of them.
     """
 
     about: Concerned
     keys: tuple[str, ...]
     former: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def archives(self) -> list[str]:
+        """The sources of archives when it changes their files too: their locks are to be held as well."""
+        is_of_archives = self.facts or any(key.startswith(DATASETS) for key in self.keys)
+        return [name for name, source in CATALOGUE.items() if is_of_archives and isinstance(source, Archived)]
 
 
 def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
@@ -50,8 +60,9 @@ def plan(settings: Settings, store: ObjectStore, target: str) -> Plan:
     there |= {key for key, sha256 in files.items() if _holds(store, key, sha256)}
     there |= set(_listed(store, about, names))
     former = {key for key in known if speaks_of(key, names)} - there
-    facts = tuple(sorted(takedown_facts.holding(store, about.hashes)))
-    return Plan(about, tuple(sorted(there)), tuple(sorted(former)), facts)
+    facts = takedown_facts.holding(store, about.hashes)
+    unread = tuple(sorted(key for key, is_read in facts.items() if not is_read))
+    return Plan(about, tuple(sorted(there)), tuple(sorted(former)), tuple(sorted(facts)), unread)
 
 
 def take_down(settings: Settings, store: ObjectStore, intended: Plan, reason: str) -> list[str]:

@@ -21,11 +21,14 @@ from luigi_tasks.steps import clean
 
 OF_PICTURES = re.compile(r"(clean/[a-z0-9_]+/pictures/.+/[0-9]+)-[0-9a-f]{16}\.parquet")
 ASIDE_OF_PICTURES = re.compile(r"aside/.+/clean/[a-z0-9_]+/pictures/.+\.parquet")
+UNTOUCHED: tuple[None, int] = (None, 0)
+UNREAD: tuple[None, int] = (None, -1)
 
 
-def holding(store: ObjectStore, hashes: Collection[str]) -> list[str]:
-    """Keys of the files of facts that speak of these bytes, or that nobody can read, copies moved aside included."""
-    return [key for key in _files(store) if hashes and _without(store, key, hashes) != (None, 0)]
+def holding(store: ObjectStore, hashes: Collection[str]) -> dict[str, bool]:
+    """The files of facts that speak of these bytes (True), or that nobody can read (False); copies moved aside too."""
+    found = {key: _without(store, key, hashes) for key in _files(store)} if hashes else {}
+    return {key: left != UNREAD for key, left in found.items() if left != UNTOUCHED}
 
 
 def rewrite(settings: Settings, store: ObjectStore, key: str, hashes: Collection[str]) -> tuple[str | None, bool]:
@@ -34,8 +37,8 @@ def rewrite(settings: Settings, store: ObjectStore, key: str, hashes: Collection
     No key where no row is left, for a copy moved aside, and for a file that cannot be read: then the next Collect of
     the dataset makes it. The picture's own rows of the ledger are gone already. A file without such rows stays.
     """
-    packed, records = _without(store, key, hashes) if store.head(key) else (None, -1)
-    if (packed, records) == (None, 0):
+    packed, records = _without(store, key, hashes) if store.head(key) else UNREAD
+    if (packed, records) == UNTOUCHED:
         return None, True
     found = OF_PICTURES.fullmatch(key)
     file = None
@@ -58,13 +61,10 @@ def _files(store: ObjectStore) -> Iterator[str]:
 
 
 def _without(store: ObjectStore, key: str, hashes: Collection[str]) -> tuple[bytes | None, int]:
-    """The file without the rows of these bytes, and how many rows that has.
-
-    (None, 0): it has none of them. (None, -1): nobody can read it.
-    """
+    """The file without the rows of these bytes, and how many rows that has; UNTOUCHED when it has none of them."""
     try:
         return parquet.without(store.get(key), "sha256", hashes)
     except ObjectMissing:
-        return None, 0
+        return UNTOUCHED
     except (ValueError, OSError, ObjectDamaged):
-        return None, -1
+        return UNREAD

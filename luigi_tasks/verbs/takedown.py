@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import click
 
 from luigi_tasks import settings
+
+if TYPE_CHECKING:
+    from luigi_tasks.gateways.objects import ObjectStore
+    from luigi_tasks.settings import Settings
+    from luigi_tasks.steps.takedown import Plan
 
 
 @click.group(help="Remove a picture and everything made of it for good, and keep it out; `list` shows what was.")
@@ -32,8 +38,11 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
         raise click.BadParameter("must say why", param_hint="--reason")
     own = settings.load()
     store = open_store(own)
-    with closing(pipeline_lock.take(own, source)):
+    with ExitStack() as held:
+        held.enter_context(closing(pipeline_lock.take(own, source)))
         intended = steps.plan(own, store, target)
+        if yes and _hold_archives(own, intended, source, held):
+            intended = steps.plan(own, store, target)  # what their runs have made in between is in it
         if yes:
             kept = steps.take_down(own, store, intended, reason.strip())
             changed = takedown_pages.redraw(own, store, intended.about)
@@ -43,8 +52,7 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
         click.echo(f"bytes     {sha256}")
     for key in intended.keys:
         click.echo(f"{'deleted' if yes else 'would delete'} {store.uri(key)}")
-    for key in intended.facts:
-        click.echo(f"{'rewritten' if yes else 'would rewrite'} {store.uri(key)} without it")
+    _say_facts(store, intended, yes)
     if yes:
         for page in changed:
             click.echo(f"rewritten {page}")
@@ -53,6 +61,33 @@ def add(target: str, reason: str, yes: bool, source: str) -> None:
         click.echo("Done. The next dbt build shows it as taken_down. Backups and copies elsewhere are not touched.")
     else:
         click.echo(f"Nothing was changed. Do it: python -m luigi_tasks takedown add {target} --reason … --yes")
+
+
+def _hold_archives(own: Settings, intended: Plan, source: str, held: ExitStack) -> list[str]:
+    """Take the locks of the other sources whose files are changed too; which those are."""
+    from luigi_tasks.domain.errors import AlreadyRunning
+    from luigi_tasks.gateways import pipeline_lock
+
+    others = [name for name in intended.archives if name != source]
+    for other in others:
+        try:
+            held.enter_context(closing(pipeline_lock.take(own, other)))
+        except AlreadyRunning as problem:
+            raise AlreadyRunning(
+                f"files of {other} speak of it too, and a Collect of {other} is running",
+                where=problem.where,
+                mend="Nothing was changed. Type the same when `python -m luigi_tasks status` shows that it has ended.",
+            ) from None
+    return others
+
+
+def _say_facts(store: ObjectStore, intended: Plan, yes: bool) -> None:
+    for key in intended.facts:
+        if key in intended.unread:
+            verb, why = "deleted" if yes else "would delete", ", which nobody can read; the next Collect makes it anew"
+        else:
+            verb, why = "rewritten" if yes else "would rewrite", " without it"
+        click.echo(f"{verb} {store.uri(key)}{why}")
 
 
 @takedown.command(help="Let TARGET be collected again; the row stays, with the lift and its reason.")

@@ -73,10 +73,12 @@ def assert_facts_forget(dataset: Dataset, run: Run, plan: takedown.Plan, digest:
     aside, damaged = f"aside/20261121T070000Z/{old}", f"{FACTS}0002-{'0' * 16}.parquet"
     for one, body in ((aside, packed), (damaged, b"no Parquet")):
         dataset.store.put_if_absent(one, body, content_type="", sha256=sha256(body), metadata={})
-    assert takedown.plan(dataset.settings, dataset.store, digest).facts == (damaged,), "the other one does not hold it"
+    alone = takedown.plan(dataset.settings, dataset.store, digest)
+    assert alone.facts == alone.unread == (damaged,), "the other one does not hold it"
     other = sorted(kept)[0]
     again = takedown.plan(dataset.settings, dataset.store, other)
-    assert again.facts == tuple(sorted((aside, damaged, key)))
+    assert (again.facts, again.unread) == (tuple(sorted((aside, damaged, key))), (damaged,))
+    assert again.archives == ["kaggle"]
     for one in (aside, damaged):
         assert takedown_facts.rewrite(dataset.settings, dataset.store, one, again.about.hashes) == (None, True)
     assert takedown.plan(dataset.settings, dataset.store, other).facts == (key,)

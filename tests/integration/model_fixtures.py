@@ -29,6 +29,11 @@ MARTS = (
     "draenei_content.wallpaper_queries",
     "draenei_intermediate.int_wallpaper_details",
 )
+RUN = """
+insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
+                      source_address)
+values ('r', 'wallhaven', 'q', '', '{}', '2026-11-21T07:00', 'succeeded', '', '', '');
+"""
 PROFILE = """\
 draenei:
   target: warehouse

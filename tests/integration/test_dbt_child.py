@@ -14,7 +14,8 @@ import pytest
 
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres
-from luigi_tasks.gateways.dbt import Dbt, _Child
+from luigi_tasks.gateways.dbt import Dbt
+from luigi_tasks.gateways.dbt_process import Child
 from luigi_tasks.gateways.dbt_profile import write_profile
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import wait_until
@@ -39,8 +40,8 @@ def dbt(warehouse: Warehouse, tmp_path: Path, project: Path) -> Dbt:
 
 def child() -> psutil.Process:
     """The process that is kept."""
-    assert _Child._shared is not None
-    return psutil.Process(_Child._shared._process.pid)
+    assert Child._shared is not None
+    return psutil.Process(Child._shared._process.pid)
 
 
 def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken_cache(
@@ -80,11 +81,11 @@ def test_every_start_and_end_of_a_node_can_be_observed(dbt: Dbt) -> None:
 
 
 def test_a_fork_of_this_process_does_not_use_its_child(dbt: Dbt) -> None:
-    _Child.shared()
+    Child.shared()
     kept = child()
     pid = os.fork()
     if pid == 0:
-        own = _Child.shared()
+        own = Child.shared()
         different = own._process.pid != kept.pid
         own.close()
         os._exit(0 if different and kept.is_running() else 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,12 +10,8 @@ import pytest
 from luigi_tasks.gateways import derivative_ledger
 from luigi_tasks.gateways.derivative_ledger import ALL, QUEUED, WANTED, WorkList
 from tests.conftest import Warehouse
+from tests.integration.model_fixtures import RUN
 
-RUN = """
-insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
-                      source_address)
-values ('r', 'wallhaven', 'q', '', '{}', '2026-11-21T07:00', 'succeeded', '', '', '')
-"""
 STORED = """
 insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key, sha256, bytes, started_at)
 select 'r', n::text, 1, 'stored', 'wallpapers/' || n, lpad(to_hex(n), 64, '0'), 1, now() from generate_series(1, 5) as n
@@ -49,11 +44,9 @@ HAPPENS = [
 
 @pytest.fixture
 def cursor(warehouse: Warehouse) -> Iterator[Any]:
-    """In a transaction that is rolled back."""
-    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+    with warehouse.rolled_back() as cursor:
         cursor.execute(RUN)
         yield cursor
-        connection.rollback()
 
 
 def work_list(source: str = "wallhaven", library: str = "pillow") -> WorkList:

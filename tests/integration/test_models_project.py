@@ -12,6 +12,13 @@ import pytest
 
 from tests.integration.model_fixtures import EPOCH, REPOSITORY, Dbt, Page, load
 
+# What every version was ever hashed of, in this order: another hash would make a version of every wallpaper there is.
+HASHED = """
+content_hash = md5(jsonb_build_array(
+    url, short_url, image_url, resolution, width, height, ratio, category, purity, file_size, file_type, colors, source,
+    uploaded_at at time zone 'UTC'
+)::text)
+"""
 SAMPLES = REPOSITORY.parent / "shared" / "wallhaven" / "samples"
 
 
@@ -70,6 +77,7 @@ def test_the_recorded_responses_pass_every_test_of_the_project(warehouse: Any, t
     ]
     # Between repeated captures of one wallpaper nothing but views and favorites ever differed.
     assert warehouse.rows("select count(*) from draenei_content.wallpaper_versions") == [(len(ids),)]
+    assert warehouse.rows(f"select count(*) from draenei_content.wallpaper_versions where {HASHED}") == [(len(ids),)]
     assert warehouse.rows(
         "select aliases from draenei_content.wallpaper_tags where wallhaven_id = 'zyxvqy' and name = 'lantern'"
     ) == [(["lanterns"],)]

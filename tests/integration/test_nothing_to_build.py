@@ -6,7 +6,6 @@ import datetime
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from luigi_tasks.steps import model
 from luigi_tasks.steps.model import OLDEST
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import Notes
+from tests.integration.model_fixtures import RUN
 from tests.integration.source_cases import World, started
 from twin.jsonplaceholder import Jsonplaceholder
 
@@ -28,10 +28,7 @@ ASKED = Asked(("path:models/*/wallhaven",), "as it is")
 READS = Reads(
     "wallhaven", ("raw.wallhaven_search", "raw.wallhaven_wallpaper"), pictures=True, people=True, archive=True
 )
-RUN = """
-insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
-                      source_address)
-values ('r', 'wallhaven', 'q', '', '{}', '2026-11-21T07:00', 'succeeded', '', '', '');
+BUILT = """
 create schema if not exists draenei_content;
 create table draenei_content.one (id integer);
 create view draenei_content.two as select 1 as id;
@@ -105,11 +102,9 @@ def stands(cursor: Any, asked: Asked = ASKED) -> int | None:
 
 @pytest.fixture
 def cursor(warehouse: Warehouse) -> Iterator[Any]:
-    """In a transaction that is rolled back."""
-    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(RUN)
+    with warehouse.rolled_back() as cursor:
+        cursor.execute(RUN + BUILT)
         yield cursor
-        connection.rollback()
 
 
 def test_what_repeats_and_what_others_build_is_no_news(cursor: Any) -> None:
@@ -137,7 +132,7 @@ def test_every_kind_of_news_makes_a_build(cursor: Any) -> None:
 
 
 def test_raw_tables_that_somebody_changed_make_a_build(warehouse: Warehouse) -> None:
-    warehouse.rows(RUN + PAGE + RECORD)
+    warehouse.rows(RUN + BUILT + PAGE + RECORD)
     with postgres.transaction(warehouse.settings()) as cursor:
         number = build(cursor)
     warehouse.rows(RECORD.replace("0", "1"))
@@ -209,7 +204,7 @@ def built(world: World) -> tuple[dict[str, object], Notes]:
 
 
 def test_a_setting_forbids_it(warehouse: Warehouse) -> None:
-    warehouse.rows(RUN)
+    warehouse.rows(RUN + BUILT)
     with postgres.transaction(warehouse.settings()) as cursor:
         number = build(cursor)
     for allowed, found in ((True, number), (False, None)):

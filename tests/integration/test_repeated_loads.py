@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,9 +74,8 @@ class World:
 
 @pytest.fixture
 def cursor(warehouse: Warehouse) -> Iterator[Any]:
-    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+    with warehouse.rolled_back() as cursor:
         yield cursor
-        connection.rollback()
 
 
 def test_a_listing_repeats_while_nothing_says_otherwise(cursor: Any) -> None:

@@ -276,3 +276,26 @@ def test_the_verb_does_nothing_without_yes_and_waits_for_no_run(collection: Coll
     left = {key for key in collection.bytes_by_key() if not key.startswith(TAKEDOWNS)}
     assert left == before.keys() - {KEYS[1]}
     assert f"{IDS[1]}  {REASON}" in verb(collection, "takedown", "list").stdout
+
+
+def test_files_of_another_source_are_changed_under_its_lock_and_an_unreadable_one_is_told_apart(
+    collection: Collection,
+) -> None:
+    facts = f"clean/kaggle/pictures/shop/products/0001-{'0' * 16}.parquet"
+    command = ("takedown", "add", IDS[1], "--reason", REASON)
+    assert "parquet" not in verb(collection, *command).stdout
+    collection.write(facts, b"no Parquet")
+    before = collection.bytes_by_key()
+    lock = pipeline_lock.take(collection.settings(), "kaggle")
+    assert f"/{facts}, which nobody can read" in verb(collection, *command).stdout, "nobody is held up by asking"
+    done = verb(collection, *command, "--yes")
+    assert (done.returncode, collection.bytes_by_key()) == (10, before)
+    assert "a Collect of kaggle is running" in done.stderr
+    assert "Nothing was changed. Type the same when" in done.stderr
+    assert collection.warehouse.rows("select count(*) from ops.tombstones") == [(0,)]
+    lock.close()
+    done = verb(collection, *command, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    (said,) = [line for line in done.stdout.splitlines() if facts in line]
+    assert said.startswith("deleted ")
+    assert facts not in collection.bytes_by_key()
