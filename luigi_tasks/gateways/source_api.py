@@ -1,4 +1,4 @@
-"""GET from a source's API: whole-response deadline, byte cap, no redirect, and the key in a header only."""
+"""GET from a source's API: whole-response deadline, caps on bytes and on their ratio, no redirect, key in a header."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
+from luigi_tasks.domain.archive import MOST_EXPANSION, SMALL
 from luigi_tasks.domain.errors import SourceError, SourceUnreachable
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.gateways.source_connection import HeadInTime
@@ -54,7 +55,8 @@ class SourceApi:
     def get(self, path: str, params: tuple[tuple[str, str], ...] = ()) -> Response:
         """The response, whatever its status.
 
-        Raises SourceUnreachable when none came whole in time, SourceError when it is larger than the cap.
+        Raises SourceUnreachable when none came whole in time, SourceError when it is larger than the cap or unpacks
+        to more than MOST_EXPANSION times what was sent; a small one may.
         """
         deadline = time.monotonic() + self.timeout_seconds
         url = self.base_url + path
@@ -82,7 +84,17 @@ class SourceApi:
         while chunk := answer.raw.read1(READ_BYTES, decode_content=True):
             body += chunk
             if len(body) > self.max_bytes:
-                raise SourceError(f"the answer is larger than {self.max_bytes} bytes", where=answer.url)
+                raise SourceError(
+                    f"the answer is larger than {self.max_bytes} bytes",
+                    where=answer.url,
+                    mend="Ask for less at once, or set SOURCE_PAGE_MAX_BYTES (SALES_MAX_BYTES for sales) higher.",
+                )
+            if len(body) > SMALL and len(body) > MOST_EXPANSION * answer.raw.tell():
+                raise SourceError(
+                    f"the answer unpacks to more than {MOST_EXPANSION} times its size",
+                    where=answer.url,
+                    mend="No listing does; look at what the address serves: curl --head, without --compressed.",
+                )
             if time.monotonic() > deadline:
                 raise SourceUnreachable(f"no whole answer in {self.timeout_seconds:g} s", where=answer.url)
         return bytes(body)

@@ -115,7 +115,8 @@ def test_eight_processes_at_45_a_minute_with_kills_stops_and_restarts(crew: Crew
         crew.kill(2)
         crew.start(2, limit, WINDOW_SECONDS)
     moments = sorted(crew.moments)
-    assert len(moments) >= 1.9 * limit, "too few to prove anything"
+    # Two and a half budgets less what killed and stopped processes were granted, more the burst of the third minute.
+    assert len(moments) >= 2.3 * limit, "too few to prove anything, or the budget was not used"
     assert most_in(moments, minute - 0.1) <= limit
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from tests.image_server import ImageServer, Request, serving, whole
 from twin import Account, Catalogue, Fault, Twin, faults
 
 KEY = "canary-7f3a"
+# As alike as records of a listing can be: 3 MB of them.
+RECORDS = [
+    {"id": f"{number:06}", "purity": "sfw", "category": "anime", "path": "https://w.wallhaven.cc/full/xx/" + "x" * 400}
+    for number in range(6000)
+]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +152,19 @@ def test_a_small_response_that_unpacks_to_a_huge_one_is_refused(api: SourceApi, 
     finally:
         tracemalloc.stop()
     assert peak < amount // 4, "it was not unpacked to the end"
+
+
+def test_a_response_unpacks_200_fold_at_most_unless_it_is_small(server: ImageServer) -> None:
+    bodies = {"/small": b" " * (1 << 20), "/bomb": b" " * (2 << 20), "/listing": json.dumps(RECORDS).encode()}
+    for path, body in bodies.items():
+        server.answers[path] = whole(gzip.compress(body), "application/json", Content_Encoding="gzip")
+    server.answers["/plain"] = whole(bodies["/bomb"], "application/json")
+    with SourceApi(server.url(""), {}, timeout_seconds=10, max_bytes=4 << 20) as api:
+        for path in ("/small", "/listing"):
+            assert api.get(path).body == bodies[path]
+        assert api.get("/plain").body == bodies["/bomb"], "what was sent as it is was paid for"
+        with pytest.raises(SourceError, match=r"unpacks to more than 200 times its size.*curl"):
+            api.get("/bomb")
 
 
 def test_a_compressed_response_is_read_however_slowly_it_comes(server: ImageServer) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from luigi_tasks.domain import envelope as envelopes
 from luigi_tasks.domain.envelope import Envelope
-from luigi_tasks.domain.errors import StoreError
+from luigi_tasks.domain.errors import SourceError, StoreError
 
 MOMENT = datetime.datetime(2026, 11, 21, 7, 0, 3, 250_000, tzinfo=datetime.UTC)
 
@@ -77,6 +78,53 @@ def test_another_body_under_the_envelope_is_refused_and_named() -> None:
     packed = gzip.compress(gzip.decompress(envelopes.pack(envelope_of(b"one"), b"one")).replace(b"\none", b"\ntwo"))
     with pytest.raises(StoreError, match=r"SHA-256.*2026-11-21T07:00 page-00001"):
         envelopes.unpack(packed)
+
+
+def bomb(envelope: Envelope, body: bytes) -> bytes:
+    """What somebody who can write to the bucket may put there: a raw object by all rules, however large its body."""
+    line = json.dumps(dataclasses.asdict(envelope) | {"fetched_at": MOMENT.isoformat()}).encode() + b"\n"
+    return gzip.compress(line) + gzip.compress(body, 1)
+
+
+def peak_of(packed: bytes, words: str) -> int:
+    """Bytes that were in use at most while an object was refused with these words."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=words):
+            envelopes.unpack(packed)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_longer_than_its_envelope_says_is_not_unpacked_to_the_end() -> None:
+    packed = bomb(envelope_of(b"{}"), b" " * (32 << 20))
+    assert peak_of(packed, r"more than the 2 bytes.*page-00001.*another run id") < 8 << 20
+
+
+def test_an_honest_looking_bomb_unpacks_200_fold_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelopes, "ALWAYS_UNPACKED", 1 << 20)
+    body = b" " * (32 << 20)
+    packed = bomb(envelope_of(body), body)
+    assert peak_of(packed, f"more than the {200 * len(packed)} bytes") < 200 * len(packed) * 3 < len(body) * 3
+    with pytest.raises(SourceError, match="say so little"):
+        envelopes.pack(envelope_of(body), body)
+
+
+def test_a_first_line_that_never_ends_is_refused() -> None:
+    assert peak_of(gzip.compress(b" " * (80 << 20), 1), "damaged") < 64 << 20
+
+
+@pytest.mark.parametrize("said", ["2", None, [2], {}])
+def test_an_envelope_that_says_no_length_is_not_believed(said: object) -> None:
+    packed = bomb(dataclasses.replace(envelope_of(b"{}"), body_bytes=said), b"{}")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        envelopes.unpack(packed)
+
+
+def test_what_the_defaults_let_in_is_read_again_however_alike_it_is() -> None:
+    body = b"a,b,c\n" * ((16 << 20) // 6)
+    assert envelopes.unpack(envelopes.pack(envelope_of(body), body))[1] == body
 
 
 def test_headers_that_carry_secrets_are_dropped() -> None:
