@@ -37,10 +37,10 @@ TUNED = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
-    "shared_buffers": "2GB",
-    "work_mem": "256MB",
-    "maintenance_work_mem": "1GB",
-    "autovacuum": "off",
+    "shared_buffers": "1GB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "512MB",
+    "autovacuum_naptime": "5s",  # a model's tests are planned by what is known of its table
     "jit": "off",
 }
 UNTRIGGERED = "set local session_replication_role = replica"
@@ -86,6 +86,7 @@ class Kept:
         self.step("server tuned", lambda: self._tune("alter system set {name} = '{value}'"))
         self._migrate()
         total = self.step("collection made", self._make)
+        self.step("its statistics", self._analyze)  # as Model has them before it builds
         self.step("first build", self._build)
         self.step("statistics", lambda: self._bench().settle(library()))
         self.step("server as shipped", lambda: self._tune("alter system reset {name}"))
@@ -119,6 +120,10 @@ class Kept:
         totals = list[int]()
         self._bench().make(lambda cursor: totals.append(no_news.crawl(cursor, self.settings)), UNTRIGGERED)
         return totals[0]
+
+    def _analyze(self) -> None:
+        with postgres.transaction(self.settings) as cursor:
+            cursor.execute("analyze")
 
     def _build(self) -> dict[str, float]:
         """Seconds of the ten slowest models and tests; of a build that was stopped only what was left of it."""
