@@ -46,6 +46,8 @@ create index if not exists wallpapers_to_upload on {{ this }} (uploaded_at desc,
 where upload_status in ('pending', 'retrying');
 create index if not exists wallpapers_without_details on {{ this }} (uploaded_at desc, wallhaven_id)
 where details_fetched_at is null;
+create index if not exists wallpapers_stored on {{ this }} (uploaded_at desc nulls last, wallhaven_id collate "C" desc)
+where upload_status = 'stored';
 create index if not exists wallpapers_by_attempts on {{ this }} (upload_status, upload_attempts)
 where upload_status in ('retrying', 'given_up');
 create index if not exists wallpapers_by_status on {{ this }} (upload_status)

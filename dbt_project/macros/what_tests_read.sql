@@ -136,6 +136,10 @@ select
 {{ in_untested_batches() }}
 {%- elif identifier.startswith(('wallpaper', 'pending_', 'int_wallpaper_')) -%}
 wallhaven_id = any({{ untested_wallpapers() }})
+{%- elif identifier == 'run_audit' -%}
+run_key = any(array(
+    select batches.run_key from {{ source('ops', 'batches') }} as batches where batches.tested_in is null
+))
 {%- elif identifier == 'int_randomuser__versions' -%}
 record_key = any({{ untested_people("'users/' || records.record_id") }})
 {%- elif identifier == 'randomuser_contacts' -%}

@@ -18,8 +18,10 @@
 {%- macro upload_max_attempts() -%}5{%- endmacro -%}
 {%- macro gone_confirmations() -%}3{%- endmacro -%}
 {%- macro gone_spacing() -%}interval '20 hours'{%- endmacro -%}
-{%- macro wallhaven_denials() -%}select 1 as wallhaven_id{%- endmacro -%}
+{%- macro wallhaven_denials(of=none) -%}select 1 as wallhaven_id{%- endmacro -%}
 {%- macro wallhaven_absences() -%}select 1 as wallhaven_id{%- endmacro -%}
+{%- macro wallhaven_suspicions(of=none) -%}select 1 as wallhaven_id{%- endmacro -%}
+{%- macro is_to_be_checked(wallpapers) -%}{{ wallpapers }}.upload_status <> 'taken_down'{%- endmacro -%}
 {%- macro retry_delay(attempts, outcome) -%}interval '1 day'{%- endmacro -%}
 {%- macro object_key(wallhaven_id, file_type) -%}{{ wallhaven_id }} || {{ file_type }}{%- endmacro -%}
 {%- macro changed_wallpapers() -%}select wallhaven_id from wallpapers{%- endmacro -%}

@@ -9,7 +9,7 @@ from luigi_tasks.gateways import selects
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-MOST_DETAILS = 100_000
+MOST_DETAILS = 10_000
 
 
 def modelled(cursor: Cursor) -> bool:

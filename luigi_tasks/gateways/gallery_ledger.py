@@ -37,7 +37,7 @@ lives as (
         json_agg(json_build_object('state', state, 'from', valid_from, 'to', valid_to, 'reason', reason)
             order by valid_from) as intervals
     from draenei_content.wallpaper_lifecycle
-    where wallhaven_id in (select wallhaven_id from shown)
+    where wallhaven_id = any(array(select wallhaven_id from shown))
     group by wallhaven_id
 )
 select
@@ -120,21 +120,39 @@ select query_key as key, min(query) as text, count(*) as pictures
 from draenei_content.wallpaper_queries group by query_key order by query_key collate "C"
 """
 QUERIES_OF_KAGGLE = gallery_kaggle.QUERIES.format(shown=gallery_kaggle.SHOWN)
-COUNTED = "select concat_ws(' ', count(*), max({changed})) from {table} where {which}"  # {changed} never goes back
 SUMMED = "select concat_ws(' ', count(*), sum(hashtextextended(({what})::text, 0))) from {table} as t where {which}"
+THUMBNAILS = """
+select concat_ws(' ', count(*), max(made_at)) from ops.derivatives where operation = 'thumbnail' and source_sha256 {of}
+"""
+# One picture more than is shown, which says whether all are. What is asked of them is found by indexes.
+SHOWN_STATE = """
+with shown as materialized (
+    select wallhaven_id, updated_at, sha256 from draenei_content.wallpapers
+    where wallhaven_id = any(array({newest} + 1))
+)
+select concat_ws('|',
+    (select sum(hashtextextended(concat_ws(' ', wallhaven_id, updated_at), 0)) from shown),
+    ({thumbnails}), ({lives}), ({found}), (select string_agg(t::text, ' ') from ({queries}) as t)
+)
+"""
+OF_SHOWN = "wallhaven_id = any(array(select wallhaven_id from shown))"
+WALLPAPERS_STATE = SHOWN_STATE.format(
+    newest=NEWEST,
+    thumbnails=THUMBNAILS.format(of="= any(array(select sha256 from shown))"),
+    lives=SUMMED.format(table=LIFECYCLE, what="t", which=OF_SHOWN),
+    found=SUMMED.format(table="draenei_content.wallpaper_queries", what="t", which=OF_SHOWN),
+    queries=QUERIES,
+)
 STATE = {
-    WALLPAPERS: COUNTED.format(table=WALLPAPERS, changed="updated_at", which="upload_status = 'stored'"),
-    "ops.uploads": SUMMED.format(
-        table="ops.uploads", what="wallhaven_id", which="outcome = 'stored' and lost_at is null"
-    ),
-    "ops.derivatives": COUNTED.format(table="ops.derivatives", changed="made_at", which="operation = 'thumbnail'"),
     "ops.archive_entries": SUMMED.format(
         table="ops.archive_entries", what="sha256", which="outcome = 'stored' and lost_at is null"
     ),
+    "ops.derivatives": THUMBNAILS.format(of="in (select sha256 from ops.archive_entries)"),
+    WALLPAPERS: WALLPAPERS_STATE,
     **{
         table: SUMMED.format(table=table, what="t", which="true")
         for table in (
-            *(DUPLICATES.pairs, DUPLICATES.clusters, VERDICTS, LIFECYCLE, "draenei_content.wallpaper_queries"),
+            *(DUPLICATES.pairs, DUPLICATES.clusters, VERDICTS),
             *(gallery_kaggle.IMAGES, gallery_kaggle.PRODUCTS),
             *(gallery_kaggle.DUPLICATES.pairs, gallery_kaggle.DUPLICATES.clusters),
         )
@@ -177,13 +195,14 @@ def as_of(cursor: Cursor) -> str:
     return str(row[0])
 
 
-def state(cursor: Cursor) -> str:
+def state(cursor: Cursor, most: int) -> str:
     """A word that changes with what is shown: wallpapers, thumbnails, duplicates, verdicts, lives, queries.
 
-    One scan of each, no row leaves the server.
+    most: as pictures() has it. No row leaves the server. Of wallpapers it asks for those that are shown; what is whole
+    is how many each query found, the duplicates, and what Kaggle's tables say.
     """
     parts = [f"({sql})" for table, sql in STATE.items() if selects.exists(cursor, table)]
-    cursor.execute(f"select md5(concat_ws('|', {', '.join(parts)}))")
+    cursor.execute(f"select md5(concat_ws('|', {', '.join(parts)}))", {"most": most})
     row = cursor.fetchone()
     assert row, "a select without from gives one row"
     return str(row[0])

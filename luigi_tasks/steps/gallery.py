@@ -92,7 +92,8 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
 
 def state(settings: Settings, cursor: Cursor) -> str:
     """A word that changes when the gallery would: by what it shows, by how, or by how much."""
-    return f"{gallery_ledger.state(cursor)}-{gallery_shell.digest()}-{settings.gallery_pictures}"
+    most = settings.gallery_pictures
+    return f"{gallery_ledger.state(cursor, most)}-{gallery_shell.digest()}-{most}"
 
 
 def _as_of(settings: Settings, cursor: Cursor) -> str:

@@ -5,10 +5,15 @@ wallpapers as not materialized (
     select * from {{ ref('wallpapers') }}
 ),
 
+suspicions as (
+    {{ wallhaven_suspicions() }}
+),
+
 without_details as (
     select
         wallpapers.wallhaven_id,
-        wallpapers.uploaded_at
+        wallpapers.uploaded_at,
+        'details' as reason
     from wallpapers
     where
         wallpapers.details_fetched_at is null
@@ -22,78 +27,28 @@ without_details as (
                 and pages.page_name = 'w-' || wallpapers.wallhaven_id
                 and pages.lost_at is null
                 and (pages.status in (401, 404) or (pages.status = 200 and loads.page_id is not null))
+            offset 0 -- noqa: AM09
         )
-),
-
-denials as (
-    {{ wallhaven_denials() }}
-),
-
--- Who may be gone, and since when that is known.
-suspicions as (
-    select
-        wallhaven_id,
-        absent_at as suspected_at
-    from ({{ wallhaven_absences() }}) as absences
-    union all
-    select
-        wallhaven_id,
-        finished_at as suspected_at
-    from {{ source('ops', 'uploads') }}
-    where outcome = 'gone' and reopened_at is null
-    union all
-    select
-        wallhaven_id,
-        fetched_at as suspected_at
-    from denials
-    where status = 404
-),
-
-suspects as (
-    select
-        wallhaven_id,
-        max(suspected_at) as suspected_at
-    from suspicions
-    group by wallhaven_id
+        and not {{ is_to_be_checked('wallpapers') }}
+    order by wallpapers.uploaded_at desc, wallpapers.wallhaven_id asc
 ),
 
 to_check as (
     select
-        wallpapers.wallhaven_id,
-        wallpapers.uploaded_at
-    from suspects
+        suspects.wallhaven_id,
+        wallpapers.uploaded_at,
+        'existence' as reason
+    from (select distinct wallhaven_id from suspicions) as suspects
     inner join wallpapers on suspects.wallhaven_id = wallpapers.wallhaven_id
-    -- noqa: disable=LT02
-    cross join lateral (
-        select
-            count(*) filter (where denials.status = 404 and denials.is_spaced) as confirmations,
-            coalesce(bool_or(denials.status = 401), false) as is_withheld,
-            max(denials.fetched_at) as last_at
-        from denials
-        where denials.wallhaven_id = wallpapers.wallhaven_id and denials.fetched_at > wallpapers.last_seen_at
-    ) as answers
-    -- noqa: enable=LT02
-    where
-        suspects.suspected_at > wallpapers.last_seen_at
-        and wallpapers.upload_status <> 'taken_down'
-        and not answers.is_withheld
-        and answers.confirmations < {{ gone_confirmations() }}
-        and (answers.last_at is null or answers.last_at + {{ gone_spacing() }} <= now())
+    where {{ is_to_be_checked('wallpapers') }}
 ),
 
 final as (
-    select
-        without_details.wallhaven_id,
-        without_details.uploaded_at,
-        'details' as reason
-    from without_details
-    where without_details.wallhaven_id not in (select to_check.wallhaven_id from to_check)
+    select * from without_details
     union all
-    select
-        to_check.wallhaven_id,
-        to_check.uploaded_at,
-        'existence' as reason
-    from to_check
+    select * from to_check
 )
 
+-- Ordered here and in its part as the index is: whoever asks for the first reads the first only.
 select * from final
+order by uploaded_at desc, wallhaven_id asc
