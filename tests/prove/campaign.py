@@ -41,7 +41,7 @@ SWEPT = {
     "publish": "modelled",
     "replay": "empty",
     "migrate": "blank",
-    **dict.fromkeys(("redrive", "repair", "takedown"), "collected"),
+    **dict.fromkeys(("redrive", "repair", "retry", "takedown"), "collected"),
 }
 LEAST_STRUCK = 0.9
 MOST_BYTES = 2 << 30
@@ -144,7 +144,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--points", default="", help="only points that start so, such as publish.")
     parser.add_argument("--store", choices=("folder", "s3", "overwrites"), help="with --fault: over this store")
-    parser.add_argument("--sweep", choices=("lines",), help="kill at executed lines of eight scopes instead")
+    parser.add_argument("--sweep", choices=("lines",), help=f"kill at executed lines of {len(SWEPT)} scopes instead")
     parser.add_argument("--stride", type=int, default=0, help="with --sweep: every so many lines; default: --kills")
     parser.add_argument("--load", action="store_true", help="with --fault line:k:kill: of Load rather than of Publish")
     parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
