@@ -20,23 +20,28 @@ def explain(settings: Settings, wallhaven_id: str) -> dict[str, Any]:
     Raises SettingsError for an id that is not there, WarehouseError for a chain with a link missing.
     """
     with postgres.transaction(settings) as cursor:
-        if not audit_ledger.modelled(cursor):
-            raise SettingsError("nothing was collected yet", mend="Start with: luigi --module luigi_tasks Collect")
-        picture = lineage_ledger.picture(cursor, wallhaven_id)
-        if picture is None:
-            raise _unknown(cursor, wallhaven_id)
-        stored = {name: picture.pop(name) for name in ("s3_key", "bytes", "sha256")}
-        version = _link(lineage_ledger.version(cursor, wallhaven_id), wallhaven_id, "version of its record")
-        page = _link(_page(cursor, wallhaven_id, version), wallhaven_id, "page that holds its record")
-        return {
-            "picture": picture,
-            "object": stored if stored["s3_key"] else None,
-            "attempts": lineage_ledger.attempts(cursor, wallhaven_id),
-            "version": version,
-            "request": page.pop("request"),
-            "page": page | {"position": version["position"]},
-            "run": _link(lineage_ledger.run(cursor, version["run_key"]), wallhaven_id, "run"),
-        }
+        return explained(cursor, wallhaven_id)
+
+
+def explained(cursor: Cursor, wallhaven_id: str) -> dict[str, Any]:
+    """The same in a transaction of the caller's."""
+    if not audit_ledger.modelled(cursor):
+        raise SettingsError("nothing was collected yet", mend="Start with: luigi --module luigi_tasks Collect")
+    picture = lineage_ledger.picture(cursor, wallhaven_id)
+    if picture is None:
+        raise _unknown(cursor, wallhaven_id)
+    stored = {name: picture.pop(name) for name in ("s3_key", "bytes", "sha256")}
+    version = _link(lineage_ledger.version(cursor, wallhaven_id), wallhaven_id, "version of its record")
+    page = _link(_page(cursor, wallhaven_id, version), wallhaven_id, "page that holds its record")
+    return {
+        "picture": picture,
+        "object": stored if stored["s3_key"] else None,
+        "attempts": lineage_ledger.attempts(cursor, wallhaven_id),
+        "version": version,
+        "request": page.pop("request"),
+        "page": page | {"position": version["position"]},
+        "run": _link(lineage_ledger.run(cursor, version["run_key"]), wallhaven_id, "run"),
+    }
 
 
 def _page(cursor: Cursor, wallhaven_id: str, version: dict[str, Any]) -> dict[str, Any] | None:

@@ -17,11 +17,13 @@ from pathlib import Path
 from tests.prove import counting, depth, document, kept, promises
 from tests.prove.counting import Count
 from tests.prove.document import Ran
+from tests.prove.folders import roomiest
 from tests.prove.promises import Registry
 
 REPOSITORY = Path(__file__).parents[2]
 HISTORIES = 1000
 MAY_TAKE, FOR_CORES = 600, 4
+MOST_BYTES = 6 << 30
 
 
 def main() -> int:
@@ -46,7 +48,7 @@ def main() -> int:
 def _proven(known: Registry, options: argparse.Namespace) -> tuple[Ran, dict[str, Count]]:
     begun = time.monotonic()
     counts = _counted(known, options)
-    return Ran(options.kills, options.seed, round(time.monotonic() - begun), os.cpu_count() or 1), counts
+    return Ran(options.kills, options.seed, round(time.monotonic() - begun), _cores()), counts
 
 
 def _proven_again(known: Registry, options: argparse.Namespace) -> tuple[Ran, dict[str, Count]]:
@@ -59,8 +61,9 @@ def _proven_again(known: Registry, options: argparse.Namespace) -> tuple[Ran, di
 
 
 def _counted(known: Registry, options: argparse.Namespace) -> dict[str, Count]:
-    """Tests and campaign beside each other: both wait more than they compute."""
-    with tempfile.TemporaryDirectory(prefix="draenei-prove-") as folder, ThreadPoolExecutor(1) as beside:
+    """Tests and campaign beside each other, files of both in memory where there is room."""
+    ground = roomiest(MOST_BYTES)
+    with tempfile.TemporaryDirectory(prefix="draenei-prove-", dir=ground) as folder, ThreadPoolExecutor(1) as beside:
         out = Path(folder) / "campaign.json"
         campaign = beside.submit(run_campaign, options.seed, options.kills, out) if known.invariants else None
         counts = run_tests(known.tests, Path(folder) / "tests.json", options.workers) if known.tests else {}
@@ -81,7 +84,8 @@ def write(counts: Mapping[str, Count], ran: Ran, path: Path = document.PATH) -> 
 def run_tests(node_ids: Sequence[str], out: Path, workers: str) -> dict[str, Count]:
     """Run the tests, the ones marked `prove` too but for the deep ones, and count. What failed pytest says as well."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.prove.counting", "-n", workers, "--dist", "worksteal"]
-    environ = {**os.environ, counting.VARIABLE: str(out), "DRAENEI_HISTORIES": str(HISTORIES)}
+    own = {counting.VARIABLE: str(out), "DRAENEI_HISTORIES": str(HISTORIES), "TMPDIR": str(out.parent)}
+    environ = {**os.environ, **own}
     subprocess.run([*command, "-m", depth.SHALLOW_ONLY, *node_ids], cwd=REPOSITORY, env=environ, check=False)
     return counting.read(out)
 
@@ -92,6 +96,7 @@ def run_campaign(seed: int, kills: int, out: Path) -> dict[str, Count]:
     A campaign that ends badly in another way (a point that was never passed, a crash of its own) is a violation too.
     """
     command = [sys.executable, "-m", "tests.prove.campaign", "--seed", str(seed), "--kills", str(kills)]
+    command += ["--workers", str(max(1, _cores() * 3 // 4))]
     with (out.parent / "campaign.txt").open("w+") as said:
         ended = subprocess.run([*command, "--out", str(out)], cwd=REPOSITORY, check=False, stdout=said)
         print(said.seek(0) or said.read())
@@ -117,6 +122,10 @@ def _chosen(known: Registry, areas: Sequence[str], *, campaign: bool) -> Registr
     return replace(known, guarantees=chosen if campaign else tuple(replace(one, invariants=()) for one in chosen))
 
 
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/guarantees.md when all was run and holds")
@@ -124,7 +133,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--area", action="append", default=[], choices=promises.AREAS, help="only these; repeatable")
     parser.add_argument("--seed", type=int, default=1, help="of the kill campaign (default 1)")
     parser.add_argument("--kills", type=int, default=300, help="of the kill campaign (default 300; 0: none)")
-    parser.add_argument("--workers", default="auto", metavar="N", help="processes for the tests (default: one a core)")
+    parser.add_argument(
+        "--workers",
+        default=str(_cores() * 3 // 2),
+        metavar="N",
+        help="processes for the tests (default: three for two cores, for the tests wait too)",
+    )
     return parser.parse_args()
 
 

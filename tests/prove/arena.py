@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -50,7 +52,7 @@ class Arena:
     """Use as a context manager. Not shared: its cases come one after the other."""
 
     def __init__(self, server: embedded_postgres.Server, folder: Path, number: int) -> None:
-        self.server, self.folder, self.name = server, folder, f"prove{number}"
+        self.server, self.folder, self.number, self.name = server, folder, number, f"prove{number}"
         self.case_folder, self.home = folder / CASE, folder / CASE / "home"
         self._stack = ExitStack()
 
@@ -65,7 +67,9 @@ class Arena:
             self._stack.callback(self._administer, f'drop database if exists "{self.name}_{state}" with (force)')
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "luigi.cfg").write_text("[core]\nlocal_scheduler = true\n")
-        self.launcher = self._stack.enter_context(Launcher(MODULE, surroundings(self.folder)))
+        self.launcher = self._stack.enter_context(
+            Launcher(MODULE, surroundings(self.folder), two_of(os.sched_getaffinity(0), self.number))
+        )
         self._made = set[str]()
         self._live: dict[str, str] = {}
         return self
@@ -212,6 +216,12 @@ class Arena:
         with closing(Warehouse(self.server, "postgres", self.folder).connect()) as connection:
             connection.autocommit = True
             connection.cursor().execute(statement)
+
+
+def two_of(cores: Collection[int], number: int) -> set[int]:
+    """The cores of worker number: with one more than the work needs, each process starts a decoder more for nothing."""
+    ring = sorted(cores)
+    return {ring[(number + step) % len(ring)] for step in range(2)}
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from psycopg2.extensions import cursor as Cursor
+
 from luigi_tasks.domain.errors import PipelineError
-from luigi_tasks.steps.explain import explain
+from luigi_tasks.steps.explain import explained
 from tests.prove.registry import always, at_rest, holds
 from tests.prove.world import Moment
 
@@ -240,14 +242,14 @@ def _holes(moment: Moment) -> list[str]:
 def explain_resolves(moment: Moment) -> list[str]:
     if not moment.has(WALLPAPERS, "draenei_content.wallpaper_versions", "draenei_content.run_audit"):
         return []
-    return [
-        words for one in moment.texts(f"select wallhaven_id from {WALLPAPERS}") if (words := _unexplained(moment, one))
-    ]
+    with moment.connection.cursor() as cursor:
+        ids = moment.texts(f"select wallhaven_id from {WALLPAPERS}")
+        return [words for one in ids if (words := _unexplained(cursor, one))]
 
 
-def _unexplained(moment: Moment, wallhaven_id: str) -> str:
+def _unexplained(cursor: Cursor, wallhaven_id: str) -> str:
     try:
-        explain(moment.world.settings, wallhaven_id)
+        explained(cursor, wallhaven_id)
     except PipelineError as problem:
         return f"{wallhaven_id}: {problem}"
     return ""

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,14 +23,17 @@ class Launcher:
     """One process that forks others. Use as a context manager; not shared between threads.
 
     module: what the forks run, environ: what importing it may see; both as of the processes that are started.
+    cores: those that they may use, all that there are when none is given.
     """
 
-    def __init__(self, module: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, module: str, environ: Mapping[str, str], cores: Collection[int] = ()) -> None:
         self._asked, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "tests.prove.launcher", module]
             own = {**environ, **WITHOUT_THREADS}
             self._process = subprocess.Popen(command, cwd=REPOSITORY, env=own, stdin=theirs.fileno())
+        if cores:
+            os.sched_setaffinity(self._process.pid, cores)
 
     def __enter__(self) -> Launcher:
         return self

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from luigi_tasks.gateways import embedded_postgres
-from tests.prove.arena import STATES, Arena
+from tests.prove.arena import STATES, Arena, two_of
 from tests.prove.campaign import Campaign
 from tests.prove.cases import Result, run
 from tests.prove.child import SCOPES
@@ -107,3 +107,8 @@ def test_every_point_has_a_place() -> None:
         assert scope in SCOPES
         assert state in STATES
         assert stores
+
+
+def test_every_core_is_given_to_as_many_workers_as_every_other() -> None:
+    assert [two_of({7, 0, 2, 5}, number) for number in range(4)] == [{0, 2}, {2, 5}, {5, 7}, {7, 0}]
+    assert [two_of({3}, number) for number in range(2)] == [{3}, {3}]

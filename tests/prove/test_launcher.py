@@ -18,6 +18,7 @@ from tests.prove.launched import REPOSITORY, Launched, Launcher
 from tests.prove.launcher import COERCED
 
 AROUND = {"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), "LEFT": "from the launcher"}
+CORES = "import os; print(sorted(os.sched_getaffinity(0)))"
 FAULT = "load.commit.before:1:exception"
 
 
@@ -39,6 +40,7 @@ def main() -> int:
         "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
         "input": sys.stdin.read(),
         "threads": len(os.listdir("/proc/self/task")),
+        "cores": sorted(os.sched_getaffinity(0)),
         "query": settings.load().wallhaven_query,
         "signals": [str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)],
     }
@@ -130,6 +132,15 @@ def test_a_program_of_its_own_is_started_from_the_same_place(launcher: Launcher,
     assert "luigi" not in said.read_text()
     assert "'OWN': 'here'" in said.read_text()
     assert "from the launcher" not in said.read_text()
+
+
+def test_its_processes_have_the_cores_that_it_was_given(said: Path) -> None:
+    core = max(os.sched_getaffinity(0))
+    with Launcher("tests.prove.test_launcher", AROUND, {core}) as narrow:
+        assert start(narrow, said, "describe").wait(60) == 7
+        assert json.loads(said.read_text())["cores"] == [core]
+        assert start(narrow, said, "describe", command=[sys.executable, "-c", CORES]).wait(60) == 0
+        assert json.loads(said.read_text()) == [core]
 
 
 def test_a_launcher_that_is_gone_is_an_error(said: Path, capfd: pytest.CaptureFixture[str]) -> None:
