@@ -21,6 +21,7 @@ from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import clean_entities
 from tests.conftest import Warehouse
 from tests.integration.source_cases import World, started
+from tests.prove import invariants
 
 PROGRAM = """
     import sys
@@ -71,13 +72,14 @@ def test_after_kill_9_in_load_and_in_clean_the_same_run_is_as_if_nobody_had_kill
 ) -> None:
     with started(source) as twin:
         world = World(source, twin, warehouse)
-        run = world.run()
+        run, promised = world.run(), invariants.World(world.settings)
         world.fetch(run)
         with copied(world, postgres_server, tmp_path / "undisturbed") as other:
             other.load(run)
             undisturbed = loaded(other), objects(other)
         for fault in ("load.enter.after:1", "load.commit.before:1"):
             killed(world, run, fault)
+            assert invariants.check(promised) == {}
             assert warehouse.rows("select count(*) from ops.loads") == [(0,)]
         cleaned = bool(clean_entities(world.source))
         if cleaned:
@@ -88,6 +90,7 @@ def test_after_kill_9_in_load_and_in_clean_the_same_run_is_as_if_nobody_had_kill
             assert warehouse.rows("select count(*) from ops.clean_files") == [(0,)], "put, not entered"
         world.load(run)
         assert (loaded(world), objects(world)) == undisturbed
+        assert invariants.check(promised, at_rest=True, without={"no_run_is_open"}) == {}
         assert bool(clean_objects(undisturbed[1])) == cleaned
         assert warehouse.rows("select count(*) > 0 from ops.loads") == [(True,)]
 

@@ -111,8 +111,8 @@ def test_a_batch_that_commits_while_a_build_runs_is_taken_by_the_next(
 
 def _await_waiter(connection: Connection, building: Any) -> None:
     waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = 42 and not granted"
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not one(connection, waiting):
         assert not building.done(), building.result().stdout
-        assert time.monotonic() < until
+        assert time.monotonic() < until, "the build has not come to the gate"
         time.sleep(0.02)

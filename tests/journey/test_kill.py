@@ -15,8 +15,10 @@ import pytest
 from luigi_tasks.gateways.embedded_postgres import Server
 from tests.conftest import SERVER_HOME, TEMPLATE, Warehouse
 from tests.journey.conftest import WITHOUT_LIMIT
+from tests.journey.promised import world_of
 from tests.journey.running import RUN, Child, Pipeline, wait_until
 from tests.prove.depth import marks
+from tests.prove.invariants import World, check
 from twin import Catalogue, Fault, Twin
 
 Left = dict[str, list[list[object]]]
@@ -32,7 +34,6 @@ LEFT = {
     "loads": "select entity, page_name, received, loaded, duplicate, quarantined from ops.loads order by 1, 2",
     "manifest": "select position, wallhaven_id from ops.manifest_items order by 1",
     "uploads": "select wallhaven_id, outcome, attempt, sha256, bytes from ops.uploads order by 1",
-    "intents": "select wallhaven_id from ops.upload_intents",
     "steps": "select step from ops.steps order by 1",
     "audit": """select state, error, seen, inserted, updated, received, loaded, duplicate, quarantined, uploaded, bytes,
         failures, pending_after, api_calls from draenei_content.run_audit""",
@@ -169,11 +170,11 @@ def stopped_in(pipeline: Pipeline, stage: str, stop: Callable[[Child], None]) ->
     return child
 
 
-def assert_completes(pipeline: Pipeline, undisturbed: Left) -> None:
-    """The same command completes, and what it leaves is what an undisturbed run leaves."""
+def assert_completes(pipeline: Pipeline, undisturbed: Left, world: World) -> None:
+    """The same command completes, and what it leaves is whole, and what an undisturbed run leaves."""
     ended = pipeline.collect(RUN)
     assert (ended.returncode, ended.stderr) == (0, "")
-    pipeline.whole()
+    assert check(world, at_rest=True) == {}
     found = left(pipeline)
     assert {name: found[name] for name in undisturbed} == undisturbed
 
@@ -190,11 +191,13 @@ def sampled(stages: Iterable[str], sample: Sequence[str], proof: Sequence[str]) 
 @pytest.mark.parametrize("stage", sampled(STAGES, SAMPLE, PROOF))
 def test_kill_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed: Left) -> None:
     stopped_in(pipeline, stage, Child.kill)
+    world = world_of(pipeline)
+    assert check(world) == {}
     assert pipeline.value("select state from ops.runs") == "running"
     known = pipeline.objects("")
     asked, attempted = pipeline.count("ops.pages"), pipeline.count("ops.uploads")
     pipeline.twin.clear_requests()
-    assert_completes(pipeline, undisturbed)
+    assert_completes(pipeline, undisturbed, world)
     after = pipeline.objects("")
     assert {key: after[key][:2] for key in known if ".tmp" not in key.split("/")} == {
         key: facts[:2] for key, facts in known.items() if ".tmp" not in key.split("/")
@@ -213,4 +216,4 @@ def test_sigterm_stops_with_a_line_then_the_same_command(pipeline: Pipeline, sta
     ]
     assert "Traceback" not in stopped.stderr
     assert pipeline.rows("select state, error from ops.runs") == [("failed", "it was stopped before it was complete")]
-    assert_completes(pipeline, undisturbed)
+    assert_completes(pipeline, undisturbed, world_of(pipeline))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Warehouse
+from tests.journey.promised import world_of
 from tests.journey.running import RUN, Pipeline, wait_until
-from tests.prove.invariants import World, check
+from tests.prove.invariants import check
 from twin import Catalogue, Fault
 
 PAGES = 5
@@ -19,7 +19,7 @@ def catalogue() -> Catalogue:
 
 
 @pytest.mark.prove
-def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline, warehouse: Warehouse) -> None:
+def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline) -> None:
     """The fourth page does not come, and yet pictures of the first ones are stored."""
     twin = pipeline.twin
     twin.faults.add(Fault("slow", "search", page=PAGES - 1, times=None, seconds=600.0))
@@ -30,7 +30,7 @@ def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline, warehouse: Wa
     child.kill()
     assert pipeline.count("ops.pages") == PAGES - 2
     assert pipeline.count("ops.steps") == 0
-    world = World(warehouse.settings(wallhaven_image_hosts=(twin.image_host,), wallhaven_api_url=twin.api_url), twin)
+    world = world_of(pipeline)
     assert check(world) == {}
     early, asked = pipeline.objects(), len(twin.api_calls())
     twin.faults.clear()
@@ -38,7 +38,6 @@ def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline, warehouse: Wa
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(twin.api_calls()) - asked == 2, "no page is asked twice"
     assert {key: pipeline.objects()[key] for key in early} == early
-    pipeline.whole()
     assert check(world, at_rest=True) == {}
     assert pipeline.rows("select count(*), count(distinct manifest_id) from ops.manifest_items") == [(100, 1)]
     replayed = pipeline.verb("replay", "--diff")

@@ -5,12 +5,18 @@ from __future__ import annotations
 from psycopg2.extensions import cursor as Cursor
 
 from luigi_tasks.domain.errors import PipelineError
+from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps.explain import explained
 from tests.prove.registry import always, at_rest, holds
 from tests.prove.world import Moment
 
 WALLPAPERS = "draenei_content.wallpapers"
 STORED = "outcome = 'stored' and lost_at is null"
+RECORDS = " union all ".join(
+    f"select '{name}' as source, '{entity}' as entity, body_sha256, position, record_id from {kind.table}"
+    for name, source in CATALOGUE.items()
+    for entity, kind in source.ENTITIES.items()
+)
 
 holds(
     "one_stored_row",
@@ -28,36 +34,29 @@ holds(
 holds(
     "received_adds_up",
     "received = loaded + duplicate + quarantined for each page, and the rows are there",
-    """
+    f"""
     select format('page %s: %s received, %s loaded, %s duplicate, %s quarantined',
                   page_id, received, loaded, duplicate, quarantined)
     from ops.loads where received <> loaded + duplicate + quarantined
     union all
-    select format('body %s of %s: %s loaded and %s quarantined by the ledger, %s and %s are there',
-                  left(body_sha256, 8), entity, loaded, quarantined, rows, bad)
-    from (
-        select entity, body_sha256, sum(loaded) as loaded, sum(quarantined) as quarantined,
-            (select count(*) from raw.wallhaven_search as r where l.entity = 'search' and r.body_sha256 = l.body_sha256)
-            + (select count(*) from raw.wallhaven_wallpaper as r
-               where l.entity = 'wallpaper' and r.body_sha256 = l.body_sha256) as rows,
-            (select count(*) from ops.quarantine as q
-             where q.entity = l.entity and q.body_sha256 = l.body_sha256 and q.state = 'open') as bad
-        from ops.loads as l group by entity, body_sha256
-    ) as bodies
-    where loaded <> rows or quarantined <> bad
+    select format('body %s of %s %s: %s loaded and %s quarantined by the ledger, %s and %s are there',
+                  left(body_sha256, 8), source, entity, loaded, quarantined, coalesce(rows, 0), coalesce(bad, 0))
+    from (select source, entity, body_sha256, sum(loaded) as loaded, sum(quarantined) as quarantined
+          from ops.loads group by source, entity, body_sha256) as bodies
+    left join (select source, entity, body_sha256, count(*) as rows from ({RECORDS}) as records
+               group by source, entity, body_sha256) as loaded_rows using (source, entity, body_sha256)
+    left join (select source, entity, body_sha256, count(*) as bad from ops.quarantine where state = 'open'
+               group by source, entity, body_sha256) as bad_rows using (source, entity, body_sha256)
+    where loaded <> coalesce(rows, 0) or quarantined <> coalesce(bad, 0)
     """,
 )
 holds(
     "records_come_with_their_load",
     "a record is never there without the load and the page that brought it",
-    """
-    select format('%s %s position %s', 'search', left(body_sha256, 8), position) from raw.wallhaven_search as r
-    where not exists (select from ops.loads as l join ops.pages using (page_id)
-                      where l.entity = 'search' and l.body_sha256 = r.body_sha256)
-    union all
-    select format('%s %s position %s', 'wallpaper', left(body_sha256, 8), position) from raw.wallhaven_wallpaper as r
-    where not exists (select from ops.loads as l join ops.pages using (page_id)
-                      where l.entity = 'wallpaper' and l.body_sha256 = r.body_sha256)
+    f"""
+    select format('%s %s %s position %s', source, entity, left(body_sha256, 8), position) from ({RECORDS}) as r
+    where not exists (select from ops.loads as l join ops.pages using (page_id) where l.source = r.source
+                      and l.entity = r.entity and l.body_sha256 = r.body_sha256)
     """,
 )
 holds(

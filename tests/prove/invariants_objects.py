@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from tests.prove.registry import always, at_rest
 from tests.prove.world import FOREVER, QUARANTINED, Moment, unpacked
 
 STORED = "select wallhaven_id, s3_key, sha256, bytes from ops.uploads where outcome = 'stored' and lost_at is null"
-PAGES = "select entity, object_key, body_sha256, body_bytes, page_id from ops.pages where lost_at is null"
+PAGES = "select source, entity, object_key, body_sha256, body_bytes, page_id from ops.pages where lost_at is null"
 
 
 @always("a row that says stored has its object")
@@ -69,15 +70,15 @@ def one_version_a_key(moment: Moment) -> list[str]:
 def key_is_the_wallpapers(moment: Moment) -> list[str]:
     rows = moment.rows("select wallhaven_id, s3_key from ops.uploads where s3_key is not null")
     wrong = [f"{key}: of {wallhaven_id}" for wallhaven_id, key in rows if id_of(key) != wallhaven_id]
-    ids = [id_of(key) for key in moment.with_prefix("wallpapers/")]
-    return wrong + [f"{one}: {ids.count(one)} objects" for one in sorted(set(map(str, ids))) if ids.count(one) > 1]
+    objects = Counter(id_of(key) for key in moment.with_prefix("wallpapers/"))
+    return wrong + [f"{one}: {number} objects" for one, number in objects.items() if number > 1]
 
 
 @always("the raw bytes of every accepted response are there and hash to the ledger")
 def raw_bytes_kept(moment: Moment) -> list[str]:
     return [
         f"{key}: {words}"
-        for _, key, sha256, size, _ in moment.rows(PAGES)
+        for _, _, key, sha256, size, _ in moment.rows(PAGES)
         if (words := _raw(moment, key, sha256, size))
     ]
 
@@ -109,15 +110,15 @@ def received_is_the_page(moment: Moment) -> list[str]:
     received = dict(moment.rows("select page_id, received from ops.loads"))
     return [
         f"{key}: received {received[page_id]}, holds {number}"
-        for entity, key, _, _, page_id in moment.rows(PAGES)
-        if page_id in received and (number := _records(moment, entity, key)) not in {received[page_id], None}
+        for source, entity, key, _, _, page_id in moment.rows(PAGES)
+        if page_id in received and (number := _records(moment, source, entity, key)) not in {received[page_id], None}
     ]
 
 
-def _records(moment: Moment, entity: str, key: str) -> int | None:
+def _records(moment: Moment, source: str, entity: str, key: str) -> int | None:
     packed = moment.body(key)
     try:
-        return None if packed is None else len(CATALOGUE["wallhaven"].parse(entity, unpack(packed)[1]).records)
+        return None if packed is None else len(CATALOGUE[source].parse(entity, unpack(packed)[1]).records)
     except StoreError:
         return None  # raw_bytes_kept says so
 
