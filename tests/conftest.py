@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from luigi_tasks import secret_sources, settings
 from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.warehouse import migrate
+from tests import parse_cache
+from tests.parse_cache import SERVER_HOME
 
 REPOSITORY = Path(__file__).parent.parent
 TEMPLATE = "test_template"
-SERVER_HOME = "DRAENEI_TEST_SERVER_HOME"
 
 
 class Warehouse:
@@ -107,6 +107,9 @@ def postgres_server() -> embedded_postgres.Server:
 def _prepare_template(server: embedded_postgres.Server) -> None:
     # Else it would depend on the minute a test falls in what the planner knows of its tables.
     _administer(server, "alter system set autovacuum = off")
+    # It ends with the session: on a busy disk a test would wait longer for its database than for anything else.
+    for durable in ("fsync", "synchronous_commit", "full_page_writes"):
+        _administer(server, f"alter system set {durable} = off")
     _administer(server, "select pg_reload_conf()")
     _administer(server, f"create database {TEMPLATE}", unless=TEMPLATE)
     connection = _connect(server, TEMPLATE)
@@ -129,14 +132,15 @@ def _administer(server: embedded_postgres.Server, statement: str, unless: str | 
 
 
 @pytest.fixture
-def warehouse(
-    postgres_server: embedded_postgres.Server, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Warehouse]:
+def warehouse(postgres_server: embedded_postgres.Server, tmp_path: Path) -> Iterator[Warehouse]:
     """A fresh migrated database, dropped after the test."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    dbname = f"test_{worker}_{re.sub(r'[^a-z0-9]+', '_', request.node.name.lower())[:40]}"
+    # Of one name for all tests of a worker: dbt's parse of the project holds the database's.
+    dbname = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
     with database(postgres_server, dbname):
-        yield Warehouse(postgres_server, dbname, tmp_path / "home")
+        warehouse = Warehouse(postgres_server, dbname, tmp_path / "home")
+        parse_cache.lend(warehouse.home / "dbt")
+        yield warehouse
+        parse_cache.keep(warehouse.home / "dbt")
 
 
 @contextlib.contextmanager

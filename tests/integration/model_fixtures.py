@@ -8,8 +8,7 @@ import json
 import os
 import random
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,10 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
+from luigi_tasks.gateways import dbt_profile
+from luigi_tasks.gateways.dbt import _kept_child as kept_child
 from luigi_tasks.steps.model import selection
+from tests import parse_cache
 
 REPOSITORY = Path(__file__).parent.parent.parent
 EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -33,20 +35,6 @@ RUN = """
 insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version, settings_sha256,
                       source_address)
 values ('r', 'wallhaven', 'q', '', '{}', '2026-11-21T07:00', 'succeeded', '', '', '');
-"""
-PROFILE = """\
-draenei:
-  target: warehouse
-  outputs:
-    warehouse:
-      type: postgres
-      host: "{{ env_var('PGHOST') }}"
-      port: "{{ env_var('PGPORT') | int }}"
-      user: "{{ env_var('PGUSER') }}"
-      password: "{{ env_var('PGPASSWORD') }}"
-      dbname: "{{ env_var('PGDATABASE') }}"
-      schema: draenei_content
-      threads: 4
 """
 
 
@@ -64,19 +52,22 @@ class Dbt:
         """
         if arguments[0] in ("build", "run", "test") and "--select" not in arguments:
             arguments = (*arguments, "--indirect-selection", "cautious", "--select", *selection("wallhaven"))
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "profiles.yml").write_text(PROFILE)
+        dbt_profile.write_profile(self.folder, None)
+        parse_cache.lend(self.folder, parse_cache.BY_HAND)
+        code, said = self._invoke([*arguments, "--project-dir", str(REPOSITORY / "dbt_project")], variables)
+        parse_cache.keep(self.folder, parse_cache.BY_HAND)
+        assert not check or code == 0, said
+        return subprocess.CompletedProcess(arguments, code, said)
+
+    def _invoke(self, arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+        # A program of its own would spend more on importing dbt than most builds take.
         places = ["--profiles-dir", str(self.folder), "--target-path", str(self.folder / "target")]
-        command = [str(Path(sys.executable).parent / "dbt"), "--log-path", str(self.folder / "logs"), *arguments]
-        done = subprocess.run(
-            [*command, "--project-dir", str(REPOSITORY / "dbt_project"), *places],
-            env={**os.environ, **self.environ, "DBT_USE_COLORS": "false", **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
+        environ = {**os.environ, **self.environ, "DBT_USE_COLORS": "false", **variables}
+        command = ["--log-path", str(self.folder / "logs"), *arguments, *places]
+        with kept_child() as child:
+            lines = child.invoke({"arguments": command, "environ": environ, "folder": str(REPOSITORY)})
+            said = "\n".join(line["info"]["msg"] for line in lines)
+        return child.exit_code, said
 
 
 @dataclass(frozen=True)
