@@ -161,3 +161,8 @@ select '{{ this.identifier }}', wallhaven_id, '{{ invocation_id }}'
 from whole
 {%- endif -%}
 {%- endmacro -%}
+
+{#- A picture that was put in order by bytes, to be looked up: an index is asked in its column's collation only. -#}
+{%- macro as_indexed(column) -%}
+{{ column }} collate "default"
+{%- endmacro -%}

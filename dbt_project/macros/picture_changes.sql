@@ -43,11 +43,20 @@ from {{ source('ops', 'picture_changes') }} as picture_changes
 where picture_changes.model = '{{ this.identifier }}' and picture_changes.claimed_in = '{{ invocation_id }}'
 {%- endmacro -%}
 
-{#- Condition for the rows of these pictures. -#}
+{#-
+    Condition for the rows of these pictures. The bounds exclude nothing: as in_new_batches() has them, they make
+    Postgres expect few rows; by bytes on both sides, for the columns' collations may differ.
+-#}
 {%- macro in_claimed_pictures(column='wallhaven_id') -%}
 {%- if is_rebuild() -%}
 true
 {%- else -%}
 {{ of_keys(claimed_pictures(), column) }}
+and {{ column }} collate "C" >= ({{ outermost_claimed_picture('min') }})
+and {{ column }} collate "C" <= ({{ outermost_claimed_picture('max') }})
 {%- endif -%}
+{%- endmacro -%}
+
+{%- macro outermost_claimed_picture(which) -%}
+select {{ which }}(changes.wallhaven_id collate "C") from ({{ claimed_pictures() }}) as changes
 {%- endmacro -%}

@@ -61,6 +61,7 @@
 {%- macro first_colour(colours) -%}lower({{ colours }}){%- endmacro -%}
 {%- macro json_holds_something(document) -%}{{ document }} is not null{%- endmacro -%}
 {%- macro as_text(value) -%}cast({{ value }} as text){%- endmacro -%}
+{%- macro as_indexed(column) -%}{{ column }}{%- endmacro -%}
 {%- macro in_claimed_pictures(column='wallhaven_id') -%}{{ column }} = 'x'{%- endmacro -%}
 {%- macro judged_pairs() -%}select 1 as wallhaven_id_a{%- endmacro -%}
 {%- macro hamming(one, other) -%}{{ one }} - {{ other }}{%- endmacro -%}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import socket
 import threading
 import time
@@ -33,6 +34,16 @@ def after(seconds: float, sock: socket.socket) -> Iterator[threading.Event]:
     finally:
         with _changing:
             _set.pop(number, None)
+
+
+def _forget() -> None:
+    """In a forked child: what was set is the parent's, whose connections it shares, and so may be the lock."""
+    global _changing  # noqa: PLW0603 - a lock has no other way to be free again
+    _set.clear()
+    _changing = threading.Condition()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _watch() -> None:

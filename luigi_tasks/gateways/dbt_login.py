@@ -8,6 +8,7 @@ is undone by a rollback, which dbt makes between its hooks and its models.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import SettingsError, WarehouseError
@@ -17,6 +18,7 @@ from luigi_tasks.gateways.warehouse_roles import TRANSFORMER
 if TYPE_CHECKING:
     from luigi_tasks.settings import Settings
 
+log = logging.getLogger("luigi-interface")
 TRIES = 3
 # What the pipeline may change: a login that was made to be the transformer, by it or by an administrator.
 WHOSE = """
@@ -55,7 +57,7 @@ def address(settings: Settings) -> dict[str, str]:
     for _ in range(TRIES):
         # Roles belong to the whole server: another database's pipeline may be making the same one at this very moment.
         with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_):
-            _make(settings, own["PGUSER"], own["PGPASSWORD"])
+            _make(settings, own)
         if _serves(own):
             return own
     raise WarehouseError(
@@ -85,10 +87,11 @@ def _serves(own: dict[str, str]) -> bool:
         return False
 
 
-def _make(settings: Settings, login: str, secret: str) -> None:
+def _make(settings: Settings, own: dict[str, str]) -> None:
     from psycopg2 import errors, sql
     from psycopg2.extensions import encrypt_password
 
+    login, secret = own["PGUSER"], own["PGPASSWORD"]
     with postgres.transaction(settings, "draenei-collector dbt login") as cursor:
         # Only what proves the password is sent, so that no log of the server can tell it.
         verifier = encrypt_password(secret, login, cursor.connection, "scram-sha-256")
@@ -100,6 +103,8 @@ def _make(settings: Settings, login: str, secret: str) -> None:
                 where="DBT_PGUSER",
                 mend="Name another one, which the pipeline makes.",
             )
+        if whose and _serves(own):  # somebody has made it meanwhile
+            return
         verb = "alter" if whose else "create"
         statement = sql.SQL(
             "{verb} role {login} login noinherit nosuperuser nocreatedb nocreaterole password {verifier};"
@@ -113,3 +118,10 @@ def _make(settings: Settings, login: str, secret: str) -> None:
                 f"dbt's login {login} was not made: {type(problem).__name__}",
                 mend="Let an administrator make it (docs/operations.md, Roles), or unset DBT_PGPASSWORD.",
             ) from None
+    if whose:
+        # Two pipelines of one server take turns at this for ever, and a build that logs in in between fails.
+        log.warning(
+            "dbt's login %s was made by somebody else, or with another password, and has that of DBT_PGPASSWORD now."
+            " Who shares the login needs the same password, or a DBT_PGUSER of their own.",
+            login,
+        )

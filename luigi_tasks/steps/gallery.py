@@ -76,17 +76,24 @@ def refresh(settings: Settings, store: ObjectStore) -> dict[str, object]:
     with postgres.transaction(settings) as cursor:
         if not gallery_ledger.has_models(cursor):
             return {}
-        out, done = home(settings), dict[str, object]()
+    # Runs of two sources may end at once: what one takes away the other's index would still name.
+    with whole_file.alone(home(settings)):
+        return _refreshed(settings, store, home(settings))
+
+
+def _refreshed(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
+    done = dict[str, object]()
+    with postgres.transaction(settings) as cursor:
         there, base = _index(out), _base(settings, out)
         as_of = _as_of(settings, cursor)
         is_there = (there.get("as_of"), there.get("base")) == (as_of, base)
         is_same = is_there or (there.get("state"), there.get("base")) == (state(settings, cursor), base)
     if not is_same:
-        done = write(settings, store, out)
+        done = _written(settings, store, out)
     elif not is_there:
         _write(out / "data" / "index.js", _script("index", _json(there | {"as_of": as_of})))
     if settings.gallery == "bucket" and gallery_bucket.uploaded_state(store) != _index(out)["state"]:
-        done |= upload(settings, store, out)
+        done |= _uploaded(settings, store, out)
     return done
 
 
@@ -111,6 +118,11 @@ def write(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object
 
     Raises WarehouseError before the first dbt build, StoreError when a bucket's thumbnails cannot be read.
     """
+    with whole_file.alone(out):
+        return _written(settings, store, out)
+
+
+def _written(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
     content = read(settings)
     if settings.bucket_name:
         _copy_thumbnails(store, (key for one in content.pictures for key in one.thumbnails), out / COPIES)
@@ -166,6 +178,11 @@ def lay_out(content: Content, out: Path, base: str) -> None:
 
 def upload(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
     """Bring a written gallery to the bucket, under gallery/. Raises SettingsError without a bucket, StoreError."""
+    with whole_file.alone(out):
+        return _uploaded(settings, store, out)
+
+
+def _uploaded(settings: Settings, store: ObjectStore, out: Path) -> dict[str, object]:
     if not settings.bucket_name:
         raise SettingsError("there is no bucket to upload to", mend="Set BUCKET_NAME, or open the folder's index.html.")
     index = _index(out) | {"base": "../"}

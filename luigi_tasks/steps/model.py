@@ -19,6 +19,7 @@ from luigi_tasks.gateways import (
     dbt_login,
     dbt_profile,
     dbt_project,
+    emptied_queues,
     postgres,
     table_statistics,
     warehouse_roles,
@@ -130,6 +131,7 @@ def _build(
             well = result.is_good and resume is None
             build_ledger.end(cursor, number, result.invocation_id, result.relations, well=well)
             table_statistics.analyze_changed(cursor)
+        emptied_queues.vacuum(settings)
         kept.sweep(settings.dbt_runs_kept)
     with postgres.transaction(settings) as cursor:
         crash_point("model.ledger.before")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
+from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.publishing import ManifestItem
 from luigi_tasks.domain.run import Query, Run
 from luigi_tasks.gateways import postgres, run_ledger
 from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import ObjectStore
+from luigi_tasks.gateways.objects import ObjectStore, Put
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.publish import freeze_step
 from tests.conftest import Warehouse
@@ -117,3 +119,26 @@ class Watching:
     def update(self, done: int, total: int, *, bytes_done: int = 0, note: str = "") -> None:
         with self._lock:
             self.told.append((done, total, bytes_done, note))
+
+
+class Failing:
+    """A store, until `healthy` puts are done; then every put fails. committed: only once the object is there."""
+
+    def __init__(self, store: ObjectStore, problem: StoreError, healthy: int = 0, *, committed: bool = False) -> None:
+        self.store = store
+        self.problem, self.committed = problem, committed
+        self.healthy = threading.Semaphore(healthy)
+
+    def put_if_absent(
+        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
+    ) -> Put:
+        fails = not self.healthy.acquire(blocking=False)
+        if fails and not self.committed:
+            raise self.problem
+        put = self.store.put_if_absent(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
+        if fails:
+            raise self.problem
+        return put
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.store, name)

@@ -66,12 +66,18 @@ def test_it_may_act_as_the_transformer_and_has_nothing_besides(own: Settings) ->
                 cursor.execute(statement)
 
 
-def test_another_password_is_set_and_sixteen_at_once_make_one_login(own: Settings) -> None:
+def test_another_password_is_set_and_sixteen_at_once_make_one_login(
+    own: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     with ThreadPoolExecutor(16) as threads:
         found = list(threads.map(lambda _: dbt_login.address(own), range(16)))
     assert all(one == found[0] for one in found)
+    assert caplog.messages == []
     changed = own.model_copy(update={"dbt_pgpassword": Settings(dbt_pgpassword="another").dbt_pgpassword})
     connected(dbt_login.address(changed)).close()
+    (said,) = caplog.messages
+    assert f"login {own.dbt_pguser} was made" in said
+    assert "DBT_PGUSER of their own" in said
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         connected(found[0])
 

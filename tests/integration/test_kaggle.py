@@ -5,20 +5,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import io
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from luigi_tasks.domain.damage import Part
-from luigi_tasks.domain.errors import SourceError, StoreError
+from luigi_tasks.domain.errors import SourceError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
 from luigi_tasks.gateways import (
@@ -27,8 +20,6 @@ from luigi_tasks.gateways import (
     postgres,
     run_ledger,
 )
-from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import Put
 from luigi_tasks.steps import archive, contact_sheet, derive, gallery, model, run_report, takedown, takedown_pages
 from luigi_tasks.steps.fsck import fsck
 from tests.conftest import Warehouse
@@ -40,7 +31,7 @@ from twin import kaggle as site
 
 
 @pytest.fixture
-def dataset(warehouse: Warehouse) -> Iterator[Dataset]:
+def dataset(warehouse: Warehouse) -> Dataset:
     return Dataset(warehouse, site.archive(PRODUCTS))
 
 
@@ -155,86 +146,6 @@ def test_the_same_archive_again_changes_nothing_and_reads_nothing(dataset: Datas
     new = {key: body for key, body in dataset.objects().items() if key not in before}
     assert all(key.startswith("raw/") for key in new)
     assert {key: dataset.objects()[key] for key in before} == before
-
-
-class Dying(FolderStore):
-    """The store of a process that is killed after some puts."""
-
-    left = 7
-
-    def put_if_absent(self, *arguments: Any, **facts: Any) -> Put:
-        self.left -= 1
-        if self.left < 0:
-            raise StoreError("killed", where="", mend="")
-        return super().put_if_absent(*arguments, **facts)
-
-
-def test_a_killed_upload_goes_on(dataset: Dataset) -> None:
-    run = dataset.run()
-    dataset.fetch(run)
-    with pytest.raises(StoreError, match="killed"):
-        dataset.keep(run, Dying(dataset.store.root))
-    assert len(list(dataset.store.list("datasets/"))) == 7
-    assert dataset.keep(run) == {"files": PRODUCTS, "stored": PRODUCTS, "known": 0}
-    assert dataset.keep(run) == {"files": PRODUCTS, "stored": 0, "known": PRODUCTS}
-    assert len(list(dataset.store.list("datasets/"))) == PRODUCTS
-
-
-PROGRAM = """
-    import sys
-    from luigi_tasks.domain.progress import Silent
-    from luigi_tasks.domain.run import Query, Run
-    from luigi_tasks.gateways.objects import open_store
-    from luigi_tasks.settings import load
-    from luigi_tasks.steps import archive, derive
-    own, (step, dataset, run_id) = load(), sys.argv[1:]
-    if step == "StoreFolder":
-        archive.store_folder(own, Run(Query.of("kaggle", dataset, {}), run_id), "images", open_store(own), Silent())
-    else:
-        derive.derive(own, "kaggle", open_store(own), Silent())
-"""
-
-
-def killed(dataset: Dataset, run: Run, step: str, point: str) -> None:
-    """A process that does the step and kills itself, as kill -9 would, where the point says."""
-    own = {
-        "DRAENEI_HOME": str(dataset.warehouse.home),
-        "KAGGLE_DERIVATIVES": "greyscale",
-        "DRAENEI_FAULT": f"{point}:kill",
-    }
-    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), step, DATASET, run.run_id]
-    done = subprocess.run(
-        command,
-        env=os.environ | dataset.warehouse.environ | own,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-def test_after_kill_9_of_store_folder_and_of_derive_the_same_run_completes(dataset: Dataset) -> None:
-    originals = pictures(dataset.path.read_bytes())
-    run = dataset.run()
-    dataset.fetch(run)
-    for point, there in (("archive.put.before:3", 2), ("archive.put.after:9", 9), ("archive.enter.before:1", PRODUCTS)):
-        killed(dataset, run, "StoreFolder", point)
-        assert len(list(dataset.store.list("datasets/"))) == there
-        assert dataset.warehouse.rows("select * from ops.archive_entries") == []
-    assert dataset.keep(run) == {"files": PRODUCTS, "stored": PRODUCTS, "known": 0}
-    stored = {key: body for key, body in dataset.objects().items() if key.startswith("datasets/")}
-    assert stored == {f"datasets/{DATASET}/{name}": body for name, body in originals.items()}
-    for point in ("derive.put.after:5", "derive.enter.before:1"):
-        killed(dataset, run, "Derive", point)
-        assert dataset.warehouse.rows("select * from ops.derivatives") == []
-    put = {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")}
-    assert len(put) == PRODUCTS - 1, "all but the unreadable one"
-    told = derive.derive(dataset.settings, "kaggle", dataset.store, Silent())
-    assert (told["made"], told["failed"]) == (PRODUCTS - 1, 1)
-    assert {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")} == put
-    made = dataset.warehouse.rows("select object_key, sha256 from ops.derivatives where status = 'made'")
-    assert dict(made) == {key: sha256(body) for key, body in put.items()}
 
 
 def test_what_was_given_up_is_tried_again_when_asked(dataset: Dataset) -> None:

@@ -176,6 +176,8 @@ def test_a_run_says_that_it_has_nothing_to_build_and_a_failed_build_is_repeated(
         world.settings = world.settings.model_copy(update={"quarantine_max_share": 0.05})
         first, notes = built(world)
         assert "skipped" not in first
+        vacuumed = "select vacuum_count from pg_stat_user_tables where relid = 'ops.picture_changes'::regclass"
+        assert warehouse.rows(vacuumed) == [(1,)], "what the build took from the queue is nobody's to read again"
         number = warehouse.rows("select max(build_id) from ops.builds where settled_at is not null")[0][0]
         again, notes = built(world)
         assert again == {"skipped": 1, "build": number}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
@@ -13,13 +13,13 @@ import pytest
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways.objects import ObjectStore, Put, StoreUnavailable
+from luigi_tasks.gateways.objects import StoreUnavailable
 from luigi_tasks.steps.contact_sheet import draw
 from luigi_tasks.steps.publish import freeze_step, publish
 from luigi_tasks.steps.transfer import SLACK_BYTES
 from tests.conftest import Warehouse
 from tests.image_server import Answer, Request, serving, status, whole
-from tests.integration.publish_fixtures import Publishing, Watching
+from tests.integration.publish_fixtures import Failing, Publishing, Watching
 from tests.pictures import picture
 from tests.s3_double import s3_double
 
@@ -152,29 +152,6 @@ def test_a_picture_larger_than_its_record_is_still_stored(publishing: Publishing
     assert publishing.warehouse.rows("select outcome, flags, bytes from ops.uploads") == [
         ("stored", ["file_size", "trailing_bytes"], len(large))
     ]
-
-
-class Failing:
-    """A store, until `healthy` puts are done; then every put fails. committed: only once the object is there."""
-
-    def __init__(self, store: ObjectStore, problem: StoreError, healthy: int = 0, *, committed: bool = False) -> None:
-        self.store = store
-        self.problem, self.committed = problem, committed
-        self.healthy = threading.Semaphore(healthy)
-
-    def put_if_absent(
-        self, key: str, body: bytes | bytearray, *, content_type: str, sha256: str, metadata: Mapping[str, str]
-    ) -> Put:
-        fails = not self.healthy.acquire(blocking=False)
-        if fails and not self.committed:
-            raise self.problem
-        put = self.store.put_if_absent(key, body, content_type=content_type, sha256=sha256, metadata=metadata)
-        if fails:
-            raise self.problem
-        return put
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.store, name)
 
 
 @pytest.mark.parametrize("committed", [False, True])

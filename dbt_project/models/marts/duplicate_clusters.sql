@@ -81,7 +81,8 @@ final as (
         ) = 1 as is_canonical,
         count(*) over cluster_of as members
     from clustered
-    inner join {{ ref('int_picture_hashes') }} as pictures on clustered.wallhaven_id = pictures.wallhaven_id
+    inner join {{ ref('int_picture_hashes') }} as pictures
+        on {{ as_indexed('clustered.wallhaven_id') }} = pictures.wallhaven_id
     window cluster_of as (partition by clustered.component, clustered.part)
 )
 

@@ -61,8 +61,10 @@ compared as (
         {{ distances('ones', 'others') }},
         judged.verdict
     from candidates
-    inner join {{ ref('int_picture_hashes') }} as ones on candidates.wallhaven_id_a = ones.wallhaven_id
-    inner join {{ ref('int_picture_hashes') }} as others on candidates.wallhaven_id_b = others.wallhaven_id
+    inner join {{ ref('int_picture_hashes') }} as ones
+        on {{ as_indexed('candidates.wallhaven_id_a') }} = ones.wallhaven_id
+    inner join {{ ref('int_picture_hashes') }} as others
+        on {{ as_indexed('candidates.wallhaven_id_b') }} = others.wallhaven_id
     left join ({{ judged_pairs() }}) as judged
         on
             candidates.wallhaven_id_a = judged.wallhaven_id_a
