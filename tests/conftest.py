@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from luigi_tasks import secret_sources, settings
-from luigi_tasks.gateways import embedded_postgres
+from luigi_tasks.gateways import embedded_postgres, warehouse_roles
 from luigi_tasks.settings import Settings
 from luigi_tasks.warehouse import migrate
 from tests import parse_cache
@@ -115,6 +115,8 @@ def _prepare_template(server: embedded_postgres.Server) -> None:
     connection = _connect(server, TEMPLATE)
     try:
         migrate.migrate(connection)
+        with connection, connection.cursor() as cursor:
+            warehouse_roles.hand_over(cursor)
     finally:
         connection.close()
 

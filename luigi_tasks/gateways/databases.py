@@ -64,7 +64,7 @@ def scratch(settings: Settings) -> Iterator[Settings]:
             with tempfile.TemporaryDirectory(prefix=".replay-", dir=settings.draenei_home) as home:
                 own = beside(settings, name, Path(home))
                 # A database that somebody is connected to is not a leftover.
-                with contextlib.closing(postgres.connect(own)):
+                with contextlib.closing(postgres.connect(own, as_owner=True)):
                     yield own
         finally:
             with connection.cursor() as cursor:
@@ -91,7 +91,7 @@ def _drop_leftovers(connection: Connection) -> int:
 def _administering(settings: Settings) -> Iterator[Connection]:
     from psycopg2 import errors
 
-    with contextlib.closing(postgres.connect(settings, "draenei-collector databases")) as connection:
+    with contextlib.closing(postgres.connect(settings, "draenei-collector databases", as_owner=True)) as connection:
         connection.autocommit = True
         try:
             yield connection

@@ -92,7 +92,7 @@ def _make(settings: Settings, own: dict[str, str]) -> None:
     from psycopg2.extensions import encrypt_password
 
     login, secret = own["PGUSER"], own["PGPASSWORD"]
-    with postgres.transaction(settings, "draenei-collector dbt login") as cursor:
+    with postgres.transaction(settings, "draenei-collector dbt login", as_owner=True) as cursor:
         # Only what proves the password is sent, so that no log of the server can tell it.
         verifier = encrypt_password(secret, login, cursor.connection, "scram-sha-256")
         cursor.execute(WHOSE, {"login": login, "group": TRANSFORMER})

@@ -22,7 +22,7 @@ def vacuum(settings: Settings) -> None:
 
     Raises WarehouseError when the server cannot be reached.
     """
-    with closing(postgres.connect(settings)) as connection:
+    with closing(postgres.connect(settings, as_owner=True)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             for queue in QUEUES:

@@ -1,6 +1,6 @@
 """Who may do what in the warehouse: three group roles, each with exactly what its work needs.
 
-draenei_loader       adds to raw, keeps ops, reads what dbt made
+draenei_loader       what the steps are: adds to raw, keeps ops, reads what dbt made
 draenei_transformer  what dbt is: owns the models, reads the sources that the project declares, writes its ledgers
 draenei_reader       reads the marts and the views for programs, nothing else; draenei_restricted is for its owner alone
 """
@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING
 import yaml
 
 from luigi_tasks.gateways.dbt import PROJECT
+from luigi_tasks.gateways.postgres import LOADER
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-LOADER, TRANSFORMER, READER = ROLES = ("draenei_loader", "draenei_transformer", "draenei_reader")
+TRANSFORMER, READER = "draenei_transformer", "draenei_reader"
+ROLES = (LOADER, TRANSFORMER, READER)
+GOES_WITHOUT = (
+    "nothing in the database keeps the steps or dbt from changing raw: they act as the connected user;"
+    f" an administrator may make and grant {', '.join(ROLES)}"
+)
 SHOWN = "draenei_content"
 SCHEMAS = ("draenei_staging", "draenei_intermediate", "draenei_restricted", SHOWN)
 LEDGERS = {
@@ -27,12 +33,27 @@ LEDGERS = {
     "ops.picture_changes": "insert, update (claimed_in), delete",
     "ops.uploads": "update (modelled_in, tested_in)",
 }
+LOCK = "draenei-collector roles"
 MEMBER = "select coalesce(bool_and(pg_has_role(to_regrole(name), 'member')), false) from unnest(%s) as name"
 NOT_HANDED_OVER = """
 select format('alter %%s %%s owner to draenei_transformer',
               case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, oid::regclass)
 from pg_class
 where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v', 'm') and relowner <> %s::regrole
+"""
+
+# Roles that an administrator made after the tables, or tables that somebody else made.
+NOT_FOR_THE_LOADER = """
+select exists (
+    select from pg_class as c
+    where
+        c.relnamespace = any(array[to_regnamespace('raw'), to_regnamespace('ops'), to_regnamespace(%(shown)s)]::oid[])
+        and c.relkind in ('r', 'p', 'v', 'm')
+        and not (
+            has_schema_privilege(%(loader)s, c.relnamespace, 'usage')
+            and has_table_privilege(%(loader)s, c.oid, 'select')
+        )
+)
 """
 
 
@@ -46,10 +67,11 @@ def available(cursor: Cursor) -> bool:
 def hand_over(cursor: Cursor) -> str | None:
     """Give each role what it needs, and dbt's role what dbt made before it had one; then the role that dbt takes.
 
-    None when the roles are not available: dbt is the connected user then. Not for two at once: hold the dbt lock.
+    None when the roles are not available: dbt is the connected user then.
     """
     if not available(cursor):
         return None
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (LOCK,))  # no two change one grant at once
     for schema in SCHEMAS:
         cursor.execute(f"create schema if not exists {schema}")
         cursor.execute(f"alter schema {schema} owner to {TRANSFORMER}")
@@ -59,6 +81,12 @@ def hand_over(cursor: Cursor) -> str | None:
     for statement in (*_for_the_transformer(), *_for_the_loader(), *_for_the_reader()):
         cursor.execute(statement)
     return TRANSFORMER
+
+
+def complete(cursor: Cursor) -> bool:
+    """True when the loader can read all that the steps read; asked only where the roles are available."""
+    cursor.execute(NOT_FOR_THE_LOADER, {"loader": LOADER, "shown": SHOWN})
+    return cursor.fetchone() == (False,)
 
 
 def declared_sources() -> set[str]:
@@ -82,9 +110,11 @@ def _for_the_loader() -> Iterator[str]:
     yield f"grant usage on schema raw, ops, {SHOWN} to {LOADER}"
     yield f"grant select, insert on all tables in schema raw to {LOADER}"
     yield f"grant select, insert, update, delete on all tables in schema ops to {LOADER}"
+    yield f"grant usage on all sequences in schema ops to {LOADER}"
     yield f"revoke insert, update, delete on ops.migrations from {LOADER}"
     yield f"grant select on all tables in schema {SHOWN} to {LOADER}"
     yield f"alter default privileges for role {TRANSFORMER} in schema {SHOWN} grant select on tables to {LOADER}"
+    yield f"alter default privileges in schema {SHOWN} grant select on tables to {LOADER}"  # of dbt by hand
 
 
 def _for_the_reader() -> Iterator[str]:

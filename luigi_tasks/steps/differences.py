@@ -73,7 +73,7 @@ class TableDifference:
 
 def differences(settings: Settings, source: str, store: ObjectStore, progress: Progress) -> list[TableDifference]:
     """What a replay by the present code changes, a TableDifference a table. Raises what replay raises."""
-    with contextlib.closing(postgres.connect(settings, "draenei-collector replay --diff")) as live:
+    with contextlib.closing(postgres.connect(settings, "draenei-collector replay --diff", as_owner=True)) as live:
         replay_ledger.as_of_now(live)
         with live.cursor() as cursor:
             keys = replay_ledger.entered_keys(cursor, source)
@@ -82,7 +82,7 @@ def differences(settings: Settings, source: str, store: ObjectStore, progress: P
         with databases.scratch(settings) as own:
             session.open_warehouse(own)
             replay.replay(own, source, store, progress, only=keys)
-            with contextlib.closing(postgres.connect(own)) as replayed:
+            with contextlib.closing(postgres.connect(own, as_owner=True)) as replayed:
                 replay_ledger.as_of_now(replayed)
                 return [compare(live, replayed, table) for table in canonical_export.tables_of(source)]
 

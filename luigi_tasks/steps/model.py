@@ -114,7 +114,7 @@ def _build(
             crash_point("model.begin.before")
             number = build_ledger.begin(cursor, to_build, wanted.reads)
         crash_point("model.begin.after")
-        with postgres.transaction(settings) as cursor:
+        with postgres.transaction(settings, as_owner=True) as cursor:
             resume = kept.resume(asked, dbt_artifacts.counters(cursor), dbt_artifacts.last_build(cursor))
             crash_point("model.role.before")
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
@@ -130,6 +130,7 @@ def _build(
             # What a resumed build leaves out was built by one that failed: nothing says yet that it is well.
             well = result.is_good and resume is None
             build_ledger.end(cursor, number, result.invocation_id, result.relations, well=well)
+        with postgres.transaction(settings, as_owner=True) as cursor:
             table_statistics.analyze_changed(cursor)
         emptied_queues.vacuum(settings)
         kept.sweep(settings.dbt_runs_kept)

@@ -125,7 +125,7 @@ def erase(
             _rewrite(settings, store, source, page, run_key, record_id)
         if planned.lost:
             tables = [entity.table for entity in source.ENTITIES.values()]
-            with postgres.transaction(settings) as cursor:
+            with postgres.transaction(settings, as_owner=True) as cursor:
                 erasure_ledger.forget_person(cursor, name, tables, source.PERSONAL_TABLES, record_id)
         for key in (*planned.evidence, *_superseded(settings, source, raw_keys)):
             crash_point("erase.remove.before")
@@ -160,7 +160,7 @@ def _rewrite(
     store.put_if_absent(key, packed, content_type=envelopes.CONTENT_TYPE, sha256=envelopes.digest(packed), metadata={})
     crash_point("erase.put.after")
     loader = Loader(source, page.entity, store)
-    with postgres.transaction(settings) as cursor:
+    with postgres.transaction(settings, as_owner=True) as cursor:
         crash_point("erase.page.before")
         erasure_ledger.forget_page(cursor, source.NAME, page, loader.table, source.PERSONAL_TABLES)
         erasure_ledger.replace_page(cursor, page, changed, key)

@@ -42,7 +42,7 @@ def rebuild(
                 where=store.uri(f"raw/{source}/"),
                 mend="Run ids are minutes in UTC: `python -m luigi_tasks status` lists them.",
             )
-        with postgres.transaction(settings) as cursor:
+        with postgres.transaction(settings, as_owner=True) as cursor:
             sums = _load_anew(cursor, source, store, pages, settings)
             runs = clean_ledger.runs_without_files(cursor, source, clean_entities(CATALOGUE[source]))
         for run_key in runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ from luigi_tasks.warehouse import migrate
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+log = logging.getLogger("luigi-interface")
 
 
 def open_warehouse(settings: Settings) -> list[str]:
@@ -27,12 +31,11 @@ def open_warehouse(settings: Settings) -> list[str]:
 
     Returns the names of the migrations that were applied now.
     """
-    connection = postgres.connect(settings)
+    connection = postgres.connect(settings, as_owner=True)
     try:
         applied = migrate.migrate(connection)
-        if applied:
-            with connection, connection.cursor() as cursor:
-                warehouse_roles.hand_over(cursor)  # so that dbt by hand, as its role, works before the first run
+        with connection, connection.cursor() as cursor:
+            _share_out(cursor, anew=bool(applied))
     finally:
         connection.close()
     _write_profile_for_dbt_by_hand(settings)
@@ -44,6 +47,14 @@ def complete_runs(settings: Settings, run_keys: Collection[str]) -> set[str]:
     open_warehouse(settings)
     with postgres.transaction(settings) as cursor:
         return run_ledger.complete_runs(cursor, list(run_keys))
+
+
+def _share_out(cursor: Cursor, *, anew: bool) -> None:
+    """Let each role have what it needs before the first step is the loader, and dbt by hand the transformer."""
+    if not warehouse_roles.available(cursor):
+        log.warning(warehouse_roles.GOES_WITHOUT)
+    elif anew or not warehouse_roles.complete(cursor):
+        warehouse_roles.hand_over(cursor)
 
 
 def _write_profile_for_dbt_by_hand(settings: Settings) -> None:

@@ -70,12 +70,13 @@ def _warehouse(own: Settings) -> str:
 def _roles(own: Settings) -> str:
     if own.embedded and embedded_postgres.status(own.draenei_home) is None:
         return "not known while the database is down"
-    with postgres.transaction(own) as cursor:
+    with postgres.transaction(own, as_owner=True) as cursor:
         if warehouse_roles.available(cursor):
             who = f"logs in as {own.dbt_pguser}" if dbt_login.is_own(own) else "logs in as the pipeline's user"
             acts = f"dbt {who} and acts as {warehouse_roles.TRANSFORMER}"
-            return f"{acts}, which can write neither raw nor what is not its own"
-    return f"dbt acts as the connected user; an administrator may make and grant {', '.join(warehouse_roles.ROLES)}"
+            steps = f"the steps act as {postgres.LOADER}, which changes nothing in raw"
+            return f"{acts}, which can write neither raw nor what is not its own; {steps}"
+    return warehouse_roles.GOES_WITHOUT
 
 
 def _objects(own: Settings) -> str:

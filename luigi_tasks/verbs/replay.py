@@ -53,7 +53,7 @@ def replay(source: str, into: str | None, from_raw: bool, first: str | None, las
     session.open_warehouse(target)
     result = steps.replay(target, source, store, progress)
     _say(result)
-    with postgres.transaction(target) as cursor:
+    with postgres.transaction(target, as_owner=True) as cursor:
         for name, sha256 in canonical_export.digests(cursor.connection, source).items():
             click.echo(f"{sha256}  {name}")
 

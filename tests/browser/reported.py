@@ -13,7 +13,7 @@ from luigi_tasks.steps import overview, reports, run_report
 from tests.conftest import Warehouse
 
 MARTS = """
-create schema draenei_content;
+create schema if not exists draenei_content;
 create view draenei_content.run_audit as
 select run_key, source, run_id, query, state, error, started_at, finished_at, 60 as seen, 40 as inserted, 3 as updated,
     64 as received, 60 as loaded, 3 as duplicate, 1 as quarantined, 38 as uploaded, 5000000 as bytes, 2 as failures,

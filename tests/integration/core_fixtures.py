@@ -120,7 +120,7 @@ class Collecting:
     def want_details(self, ids: list[str]) -> None:
         """Stand in for dbt's view of wallpapers that lack details, the first id being the newest."""
         self.warehouse.rows(
-            "create schema draenei_content;"
+            "create schema if not exists draenei_content;"
             "create table draenei_content.pending_details (wallhaven_id text, uploaded_at timestamp,"
             " reason text default 'details')"
         )

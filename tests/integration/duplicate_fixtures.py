@@ -108,7 +108,7 @@ class Duplicates:
 
     def build(self, *select: str, tested: bool = True, **variables: str) -> set[str]:
         """Build and test these, without more names the models of duplicates; the names of the nodes that were."""
-        with postgres.transaction(self.warehouse.settings()) as cursor:
+        with postgres.transaction(self.warehouse.settings(), as_owner=True) as cursor:
             role = warehouse_roles.hand_over(cursor)
         environ = {**postgres.address(self.warehouse.settings()), "DRAENEI_DBT_ROLE": role or "", **variables}
         left_out = ("unit_test",) if tested else ("unit_test", "test")

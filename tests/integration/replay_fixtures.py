@@ -60,7 +60,7 @@ def another_database(warehouse: Warehouse, home: Path) -> Iterator[Settings]:
 
 def digests(settings: Settings) -> dict[str, str]:
     """The canonical digests of a warehouse."""
-    with closing(postgres.connect(settings)) as connection, connection:
+    with closing(postgres.connect(settings, as_owner=True)) as connection, connection:
         return canonical_export.digests(connection)
 
 

@@ -120,7 +120,7 @@ def _sales(world: World, first: str, second: str) -> None:
 
 def digests(settings: Settings, source: str) -> dict[str, str]:
     """The canonical digests of a source's tables."""
-    with closing(postgres.connect(settings)) as connection, connection:
+    with closing(postgres.connect(settings, as_owner=True)) as connection, connection:
         return canonical_export.digests(connection, source)
 
 

@@ -41,7 +41,7 @@ def own(warehouse: Warehouse) -> Iterator[Settings]:
     settings = warehouse.settings(
         dbt_pguser=f"dbt_{secrets.token_hex(6)}", dbt_pgpassword=f"it's {secrets.token_hex(12)}"
     )
-    with postgres.transaction(settings) as cursor:
+    with postgres.transaction(settings, as_owner=True) as cursor:
         warehouse_roles.hand_over(cursor)
     yield settings
     warehouse.rows("drop table if exists draenei_content.mine; drop table if exists draenei_content.who")
@@ -125,7 +125,7 @@ def test_dbt_logs_in_as_it_and_a_project_that_resets_its_role_gets_nowhere(own: 
     assert own.pgpassword
     assert own.pgpassword.get_secret_value() not in str(variables)
     Dbt(variables, tmp_path / "dbt", project).build(Silent()).raise_when_failed()
-    with postgres.transaction(own) as cursor:
+    with postgres.transaction(own, as_owner=True) as cursor:
         cursor.execute("select * from draenei_content.who")
         assert cursor.fetchall() == [(own.dbt_pguser, "draenei_transformer", own.dbt_pguser, "none")]
         cursor.execute("select acts from draenei_staging.at_start")
@@ -146,13 +146,13 @@ def test_an_embedded_home_of_before_gets_it_and_so_does_a_database_beside(tmp_pa
     settings = Settings(draenei_home=tmp_path / "home")
     file = tmp_path / "home" / "postgres" / "dbt_password"
     try:
-        with closing(postgres.connect(settings)) as connection:
+        with closing(postgres.connect(settings, as_owner=True)) as connection:
             migrate.migrate(connection)
         found = dbt_login.address(settings)
         assert (found["PGUSER"], found["PGPASSWORD"]) == ("draenei_dbt", file.read_text().strip())
         assert file.stat().st_mode & 0o777 == 0o600
         file.unlink()
-        with postgres.transaction(settings) as cursor:
+        with postgres.transaction(settings, as_owner=True) as cursor:
             cursor.execute(sql.SQL("drop role {}").format(sql.Identifier("draenei_dbt")))
         assert dbt_login.address(settings)["PGPASSWORD"] == file.read_text().strip() != found["PGPASSWORD"]
         beside = databases.beside(settings, found["PGDATABASE"], tmp_path / "beside")

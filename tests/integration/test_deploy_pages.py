@@ -32,7 +32,7 @@ def login(warehouse: Warehouse) -> Iterator[str]:
 
 def test_the_readers_login_reads_the_marts_and_nothing_else(warehouse: Warehouse, login: str) -> None:
     with closing(warehouse.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("create schema draenei_content; create table draenei_content.wallpapers as select 7 as number")
+        cursor.execute("create table draenei_content.wallpapers as select 7 as number")
         warehouse_roles.hand_over(cursor)
     command = [*words("create-reader", "command"), "--login", login]
     passwords = ("first", 'it\'s "another"')

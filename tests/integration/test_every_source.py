@@ -102,7 +102,7 @@ def _its_report_says_what_the_models_do(world: World, run_key: str) -> None:
 def _spoil(settings: Settings, world: World) -> None:
     """Damage what a rebuild makes: rows, and where the source has them the files of the clean zone."""
     entity = world.case.victim(world.twin)[0]
-    with postgres.transaction(settings) as cursor:
+    with postgres.transaction(settings, as_owner=True) as cursor:
         cursor.execute(f"delete from {world.source.ENTITIES[entity].table} where position = 1")
         cursor.execute("delete from ops.clean_files")
     for head in world.store.list(f"clean/{world.name}/"):

@@ -112,14 +112,14 @@ class Grown:
         self.warehouse = warehouse
         dbt_profile.write_profile(folder, None)
         self.dbt = Dbt(postgres.address(warehouse.settings()), folder)
-        with postgres.transaction(warehouse.settings()) as cursor:
+        with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
             collection.add_items(cursor, 1, PAGES, PER_PAGE)
             collection.register_all(cursor)
             crawled.add_crawl(cursor, QUERY, "pillow", runs=100, nodes=5)
         self.build()
         self.analyzed_first = self.analyzed
         warehouse.rows(SPREAD)
-        with postgres.transaction(warehouse.settings()) as cursor:
+        with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
             collection.see_again(cursor, PER_PAGE)
         self.build()
 
@@ -140,7 +140,7 @@ class Grown:
     def analyze(self) -> list[str]:
         """As Model does before and after a build; what was changed is counted when its connection is gone."""
         wait_until(lambda: self.warehouse.rows(OTHERS_CONNECTED) == [(0,)])
-        with postgres.transaction(self.warehouse.settings()) as cursor:
+        with postgres.transaction(self.warehouse.settings(), as_owner=True) as cursor:
             return table_statistics.analyze_changed(cursor)
 
     def vacuum(self) -> None:
@@ -161,7 +161,7 @@ class Grown:
 
     def built(self, sql: str) -> dict[str, Any]:
         """The executed plan of a statement of the last build."""
-        with postgres.transaction(self.warehouse.settings()) as cursor:
+        with postgres.transaction(self.warehouse.settings(), as_owner=True) as cursor:
             cursor.execute(CLAIMED, (list(DUPLICATES),))
             return built(cursor, sql)
 

@@ -92,15 +92,15 @@ READ_WHOLE = {"search: what is expected": {"listing_changes", "certificates", "s
 
 
 def test_what_a_crawl_asks_is_found_by_indexes(warehouse: Warehouse) -> None:
-    with postgres.transaction(warehouse.settings()) as cursor:
+    with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
         collection.add_items(cursor, 1, PAGES, PER_PAGE)
         collection.register_all(cursor)
         crawled.add_crawl(cursor, NEW.query, "pillow", runs=RUNS, nodes=1)
-    with postgres.transaction(warehouse.settings()) as cursor:
+    with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
         table_statistics.analyze_changed(cursor)
         run_ledger.open_run(cursor, NEW, MADE_WITH)
     asked = {}
-    with postgres.transaction(warehouse.settings()) as cursor:
+    with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
         for name, ask in ASKED.items():
             asked[name] = Asked(cursor)
             ask(asked[name])

@@ -195,7 +195,7 @@ def enter_runs(warehouse: Warehouse, source: str, number: int, before: str) -> N
 def test_status_names_every_source(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     enter_runs(warehouse, "sales", 2, "interval '1 day'")
     warehouse.rows(
-        "create schema draenei_content; create view draenei_content.run_audit as select *, 0 as seen, 0 as inserted,"
+        "create view draenei_content.run_audit as select *, 0 as seen, 0 as inserted,"
         " 0 as uploaded, 0 as failures, 0 as bytes, 1.0::double precision as duration_seconds from ops.runs"
     )
     monkeypatch.setattr(settings_module, "load", warehouse.settings)

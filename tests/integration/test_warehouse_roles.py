@@ -109,7 +109,7 @@ def test_dbt_says_who_it_is(warehouse: Warehouse, tmp_path) -> None:
     (project / "dbt_project.yml").write_text("name: tiny\nprofile: draenei\nmodel-paths: [models]\n")
     (project / "models" / "who.sql").write_text("{{ config(materialized='table') }} select current_user::text as name")
     write_profile(tmp_path / "dbt", None)
-    with postgres.transaction(warehouse.settings()) as cursor:
+    with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
         role = warehouse_roles.hand_over(cursor)
     variables = {**postgres.address(warehouse.settings()), "DRAENEI_DBT_ROLE": role}
     Dbt(variables, tmp_path / "dbt", project).build(Silent()).raise_when_failed()
@@ -130,7 +130,7 @@ def test_a_user_who_may_not_act_as_them_goes_without(warehouse: Warehouse) -> No
 def test_a_login_of_its_own_has_nothing_but_the_role_that_it_takes(warehouse: Warehouse) -> None:
     """What docs/operations.md says to type for a dbt that is not to be the pipeline's user."""
     name, password = f"dbt_{secrets.token_hex(6)}", secrets.token_hex(12)
-    with postgres.transaction(warehouse.settings()) as cursor:
+    with postgres.transaction(warehouse.settings(), as_owner=True) as cursor:
         warehouse_roles.hand_over(cursor)
         cursor.execute(f"create role {name} login noinherit password '{password}' in role draenei_transformer")
         cursor.execute(f"alter role {name} set role = draenei_transformer")

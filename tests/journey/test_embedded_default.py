@@ -56,6 +56,7 @@ def test_luigi_starts_the_database_and_the_verbs_and_dbt_find_it(pipeline: Pipel
     doctor = pipeline.verb("doctor")
     assert (doctor.returncode, "MEND" in doctor.stdout) == (0, False), doctor.stdout
     assert "dbt logs in as draenei_dbt and acts as draenei_transformer" in doctor.stdout
+    assert "the steps act as draenei_loader" in doctor.stdout
     assert re.search(r"^known +stored 12$", pipeline.verb("plan").stdout, re.M)
     pg = exported(pipeline.verb("env").stdout)
     assert set(pg) == {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}

@@ -212,7 +212,8 @@ def run_key(world: World) -> str:
 def _wait_for_backends(world: World) -> None:
     """A killed client is noticed by the server within a second."""
     deadline = time.monotonic() + 5
-    with closing(postgres.connect(world.settings)) as connection:
+    # The loader does not see what other sessions are.
+    with closing(postgres.connect(world.settings, as_owner=True)) as connection:
         connection.autocommit = True
         while time.monotonic() < deadline:
             with connection.cursor() as cursor:

@@ -23,7 +23,7 @@ PER_MINUTE = 6000
 CANARY = "canary-of-the-checker"
 STEPS = ("Load", "Model", "Freeze", "Publish", "FetchDetails", "LoadDetails", "Report")
 MODELS = """
-create schema draenei_content;
+create schema if not exists draenei_content;
 create table draenei_content.wallpapers as
 select record_id as wallhaven_id, payload ->> 'url' as url, 'stored' as upload_status, now() as updated_at
 from raw.wallhaven_search;

@@ -177,7 +177,7 @@ def _expect_success(code: int, said: str) -> None:
 @contextmanager
 def _pipeline(twin: Twin, double: Server, home: Path) -> Iterator[Pipeline]:
     settings = Settings(draenei_home=home / "home")
-    pipeline = Pipeline(twin, home / "home", {}, lambda: postgres.connect(settings))
+    pipeline = Pipeline(twin, home / "home", {}, lambda: postgres.connect(settings, as_owner=True))
     pipeline.environ |= {name.upper(): str(value) for name, value in double.settings().items()}
     pipeline.environ |= {"WALLHAVEN_RATE_PER_MINUTE": str(PER_MINUTE), "UPLOAD_CONCURRENCY": str(WORKERS)}
     try:

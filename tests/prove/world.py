@@ -80,7 +80,7 @@ class World:
         for key, body in objects.items():
             if key.startswith(FOREVER):
                 self.first_seen.setdefault(key, hashlib.sha256(body).hexdigest())
-        with closing(postgres.connect(self.settings, "prove")) as connection:
+        with closing(postgres.connect(self.settings, "prove", as_owner=True)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             yield Moment(self, objects, connection)
 
@@ -89,7 +89,11 @@ class World:
 
         Times of writing are left out.
         """
-        with closing(postgres.connect(self.settings, "prove")) as connection, connection, connection.cursor() as cursor:
+        with (
+            closing(postgres.connect(self.settings, "prove", as_owner=True)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute("select name from unnest(%s) as name where to_regclass(name) is not null", (NAMES,))
             there = {name for (name,) in cursor.fetchall()}
             own = [table for table in canonical_export.TABLES if table.name in there]
