@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import measurements
-from benchmarks.transfer import arena, history, network, peers, pictures, report
+from benchmarks import decoding, measurements
+from benchmarks.transfer import arena, goals, history, network, peers, pictures, report
 from benchmarks.transfer.bench import SERVER_PROCESSES, SLACK_BYTES, Bench, Result, served
 from benchmarks.transfer.network import NETWORKS
 from benchmarks.transfer.pictures import Kind, Picture
@@ -111,6 +111,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         "command": arguments.command,
         "offered": {"pictures": arguments.pictures, "bodies": pictures.name(arguments.images, small=arguments.small)},
         "delay kept by": network.kept_by(),
+        "decoder": {"pictures/s of CPU": decoding.speed(kinds)},
         "missing": [name for name, program in programs.items() if not program],
         "results": [vars(one) for one in results],
     }
@@ -122,13 +123,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     document = measured(arguments)
     earlier = history.previous(arguments.history, document)
     changes = history.compared(document, earlier) if earlier else []
-    sys.stdout.write(report.table(document, changes) + "\n\n")
+    sys.stdout.write(f"{report.table(document, changes)}\n\n{goals.table(document)}\n\n")
     if not arguments.no_history:
         sys.stdout.write(f"kept: {measurements.write(arguments.history, history.NAME, document)}\n")
     worse = history.regressions(document, changes)
     sys.stdout.writelines(f"worse than {earlier['at'] if earlier else 'offered'}: {sentence}\n" for sentence in worse)
     if arguments.page:
-        report.write_page(document, changes, arguments.page)
+        report.write_page(document, changes, goals.table(document), arguments.page)
     return int(bool(worse) and arguments.fail_on_regression)
 
 

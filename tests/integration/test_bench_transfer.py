@@ -15,7 +15,7 @@ from benchmarks.transfer import __main__ as transfer
 from benchmarks.transfer import bench, pictures
 from benchmarks.transfer.pictures import Picture, offered
 
-TOOLS = ["the seed's way", *(["curl"] if shutil.which("curl") else [])]
+TOOLS = ["the seed's way", *(["curl", "curl, one a core"] if shutil.which("curl") else [])]
 
 
 @pytest.fixture
@@ -73,5 +73,6 @@ def test_the_whole_of_it_and_one_picture_that_arrives_wrong(
     assert arrived == dict.fromkeys(TOOLS, (3, 4, 0))
     assert document["offered"] == {"pictures": 4, "bodies": "images"}
     assert dict(document["machine"]["versions"]).keys() == set(TOOLS)
+    assert document["decoder"]["pictures/s of CPU"] > 1
     assert page.read_text().count("| 3 of 4 |") == len(TOOLS)
     assert (tmp_path / "images/transfer.svg").read_text().count("<rect") == 1 + len(TOOLS)
