@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Link:
-    """round_trip: seconds; cap: bytes a second for each connection, 0 for none."""
+    """round_trip: seconds; cap: bytes a second for each connection, 0 for none; pem: a key and certificate for TLS."""
 
     round_trip: float = 0.0
     cap: int = 0
+    pem: str = ""
 
     def wait(self) -> None:
         """A round trip."""

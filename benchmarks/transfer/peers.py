@@ -155,7 +155,13 @@ PEERS = (
         note="every pixel",
         environ={"IMAGE_FULL_DECODE": "true"},
     ),
-    Peer("rclone", installed("rclone"), _rclone, ("version",), key=_rclone_key, note="copy, :http: to :s3:, no checks"),
+    Peer(
+        "rclone",
+        *(installed("rclone"), _rclone, ("version",)),
+        key=_rclone_key,
+        note="copy, :http: to :s3:, no checks",
+        environ={"AWS_CA_BUNDLE": ""},  # it cannot load one, and takes SSL_CERT_FILE
+    ),
     Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="download to memory only, one thread"),
     Peer(
         "curl, one a core",

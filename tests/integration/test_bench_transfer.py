@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+import urllib3
 from PIL import Image
 
 from benchmarks.transfer import __main__ as transfer
-from benchmarks.transfer import bench, pictures
+from benchmarks.transfer import arena, bench, pictures, tls
+from benchmarks.transfer.network import Link
 from benchmarks.transfer.pictures import Picture, offered
 
 TOOLS = ["the seed's way", *(["curl", "curl, one a core"] if shutil.which("curl") else [])]
@@ -76,3 +82,18 @@ def test_the_whole_of_it_and_one_picture_that_arrives_wrong(
     assert document["decoder"]["pictures/s of CPU"] > 1
     assert page.read_text().count("| 3 of 4 |") == len(TOOLS)
     assert (tmp_path / "images/transfer.svg").read_text().count("<rect") == 1 + len(TOOLS)
+
+
+def test_a_server_speaks_tls_to_whoever_trusts_its_certificate(tmp_path: Path) -> None:
+    pem = tls.certificate(tmp_path)
+    ca, body = tls.trusted(pem)["AWS_CA_BUNDLE"], random.Random(1).randbytes(300_000)
+    with bench.served(Link(pem=str(pem)), tmp_path / "sink", 1 << 20) as (address, _):
+        with pytest.raises(urllib3.exceptions.SSLError), urllib3.PoolManager() as stranger:
+            stranger.request("GET", f"{address}/bench/one", retries=False)
+        with urllib3.PoolManager(ca_certs=ca) as known:
+            assert known.request("PUT", f"{address}/bench/one", body=body).status == 200
+            assert known.request("GET", f"{address}/bench/one").data == body
+        driver = {"aws_access_key_id": "b", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+        with contextlib.closing(boto3.client("s3", endpoint_url=address, verify=ca, **driver)) as s3:
+            s3.put_object(Bucket="bench", Key="two", Body=body)  # over TLS its checksum follows: framed twice
+        assert arena.stored(tmp_path / "sink") == dict.fromkeys(("one", "two"), hashlib.sha256(body).hexdigest())
