@@ -15,10 +15,14 @@ from benchmarks.transfer import in_flight
 RUN = {"first_stored": 20.0, "last_page": 600.0, "last_stored": 610.0, "end": 620.0, "share": 0.99, "refused": 0}
 
 
-def test_the_burst_at_the_start_is_no_part_of_the_share() -> None:
-    burst, even = [0.0] * 10, [60 / 45 * number for number in range(1, 441)]
-    assert overlap.share(burst + even, 45) == pytest.approx(1)
-    assert overlap.share(burst + [at * 1.1 for at in even], 45) == pytest.approx(1 / 1.1)
+def test_the_share_is_of_whole_allowances_after_the_burst() -> None:
+    window = [*[0.0] * 10, *(1.2 * number for number in range(1, 36))]
+    calls = [60.5 * minute + at for minute in range(10) for at in window]
+    assert overlap.share(calls, 45) == pytest.approx(60 / 60.5)
+    assert overlap.share([*calls, 605.0], 45) == pytest.approx(60 / 60.5)
+    paused = [at + 6 * (at > 300) for at in calls]
+    assert overlap.share(paused, 45) == pytest.approx(60 / (60.5 + 6 / 8))
+    assert overlap.share(calls[:90], 45) is None, "the second allowance has no end yet"
 
 
 @pytest.mark.parametrize(
