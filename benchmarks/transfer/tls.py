@@ -30,7 +30,7 @@ def context(both: Path) -> ssl.SSLContext:
 def trusted(both: Path) -> dict[str, str]:
     """The environment in which every tool takes it: each library has a name of its own for that.
 
-    SSL_CERT_FILE: OpenSSL's and Go's own, so our image hosts, rclone, urllib; AWS_CA_BUNDLE: botocore's, and our store's;
+    SSL_CERT_FILE: OpenSSL's and Go's own, so our image hosts, rclone, urllib; AWS_CA_BUNDLE: botocore's, our store's;
     REQUESTS_CA_BUNDLE: requests' own, so gallery-dl, the seed's way and our API; CURL_CA_BUNDLE: curl's.
     """
     names = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import memory, overlap
-from benchmarks.transfer import in_flight
+from benchmarks.transfer import in_flight, network
 
 RUN = {"first_stored": 20.0, "last_page": 600.0, "last_stored": 610.0, "end": 620.0, "share": 0.99, "refused": 0}
 
@@ -101,3 +101,27 @@ def test_threads_of_one_process_are_counted_whole(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert in_flight.most(tmp_path / "in_flight") == 8
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ('echo "Error: Specified qdisc kind is unknown." >&2; exit 2', "this kernel has no netem"),
+        ('echo "RTNETLINK answers: Operation not permitted" >&2; exit 2', "network namespaces are not allowed here"),
+        ('echo "odd" >&2; exit 2', "odd"),
+        ('test "$*" = "-Urn tc qdisc add dev lo root netem delay 30ms"', "netem in a namespace would work too"),
+    ],
+)
+def test_the_page_says_in_words_why_the_servers_keep_the_delay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+) -> None:
+    planted = tmp_path / "unshare"
+    planted.write_text(f"#!/bin/sh\n{script}\n")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert network.kept_by() == f"the servers ({words})"
+
+
+def test_a_machine_without_namespaces_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert network.kept_by() == "the servers (there is no unshare here)"
