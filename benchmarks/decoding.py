@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks import measurements
 from benchmarks.transfer import measure
 from benchmarks.transfer.peers import from_index
-from benchmarks.transfer.pictures import kinds
+from benchmarks.transfer.pictures import Kind, kinds
 from luigi_tasks.gateways.decoders import Decoders, DecodingLimits, usable_cores
 from luigi_tasks.steps.decoding import open_picture
 
@@ -108,6 +108,15 @@ def one_by_one(times: int) -> dict[str, dict[str, float]]:
 def load_one(number: int) -> None:
     """Decode one of those that are offered, in this process."""
     here(OFFERED[number], "image/jpeg")
+
+
+def speed(pictures: list[Kind]) -> float:
+    """The decoder's own: full decodes of a CPU second in this process, of pictures like these."""
+    here(pictures[0].body, pictures[0].file_type)
+    begun = time.process_time()
+    for picture in pictures:
+        here(picture.body, picture.file_type)
+    return len(pictures) / (time.process_time() - begun)
 
 
 def on_all_cores(times: int) -> dict[str, dict[str, float]]:

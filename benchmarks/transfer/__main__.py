@@ -9,6 +9,7 @@ measured, with the newest earlier measurement of the same on such a machine (ben
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shutil
 import sys
@@ -17,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import measurements
-from benchmarks.transfer import arena, history, network, peers, pictures, report
+from benchmarks import decoding, measurements
+from benchmarks.transfer import arena, goals, history, network, peers, pictures, report, tls
 from benchmarks.transfer.bench import SERVER_PROCESSES, SLACK_BYTES, Bench, Result, served
 from benchmarks.transfer.network import NETWORKS
 from benchmarks.transfer.pictures import Kind, Picture
@@ -38,11 +39,13 @@ def bench(arguments: argparse.Namespace, kinds: list[Kind], chosen: Chosen) -> l
         arena.fill(memory / "offered", _noted(offer, pictures.offered(kinds, arguments.pictures)))
         with warehouse(home) as own:
             results: list[Result] = []
+            pem = str(tls.certificate(home)) if arguments.tls else ""
             for name in arguments.networks:
-                with served(NETWORKS[name], memory / "offered", 1 << 20) as (images, pid):
-                    ours = Bench(
-                        name, offer, memory / "offered", f"{images}/bench", pid, own, memory, arguments.timeout
-                    )
+                link = dataclasses.replace(NETWORKS[name], pem=pem)
+                label, offered = f"{name}, TLS" if pem else name, memory / "offered"
+                with served(link, offered, 1 << 20) as (address, pid):
+                    images = f"{address}/bench"
+                    ours = Bench(label, link, offer, offered, images, pid, own, memory, arguments.timeout)
                     results += _rounds(ours, arguments, chosen)
     finally:
         shutil.rmtree(memory)
@@ -86,6 +89,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=984, help="how many are offered; no two are the same bytes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=sorted(NETWORKS), default=["loopback"])
+    parser.add_argument("--tls", action="store_true", help="both servers over TLS, by a certificate made for it")
     parser.add_argument("--only", action="append", default=[], help="name of a tool; may be given again")
     parser.add_argument("--once", action="append", default=["the seed's way", "gallery-dl"], help="in one round only")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/draenei-collector-bench")
@@ -111,6 +115,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         "command": arguments.command,
         "offered": {"pictures": arguments.pictures, "bodies": pictures.name(arguments.images, small=arguments.small)},
         "delay kept by": network.kept_by(),
+        "decoder": {"pictures/s of CPU": decoding.speed(kinds)},
         "missing": [name for name, program in programs.items() if not program],
         "results": [vars(one) for one in results],
     }
@@ -122,13 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     document = measured(arguments)
     earlier = history.previous(arguments.history, document)
     changes = history.compared(document, earlier) if earlier else []
-    sys.stdout.write(report.table(document, changes) + "\n\n")
+    sys.stdout.write(f"{report.table(document, changes)}\n\n{goals.table(document)}\n\n")
     if not arguments.no_history:
         sys.stdout.write(f"kept: {measurements.write(arguments.history, history.NAME, document)}\n")
     worse = history.regressions(document, changes)
     sys.stdout.writelines(f"worse than {earlier['at'] if earlier else 'offered'}: {sentence}\n" for sentence in worse)
     if arguments.page:
-        report.write_page(document, changes, arguments.page)
+        report.write_page(document, changes, goals.table(document), arguments.page)
     return int(bool(worse) and arguments.fail_on_regression)
 
 

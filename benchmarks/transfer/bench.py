@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.transfer import arena, in_flight, peers
+from benchmarks.transfer import arena, in_flight, peers, tls
 from benchmarks.transfer.measure import cpu_seconds, run
-from benchmarks.transfer.network import HOST, NETWORKS, Link
+from benchmarks.transfer.network import HOST, Link
 from benchmarks.transfer.pictures import Picture
 from benchmarks.transfer.warehouse import Warehouse, settings_environ
 
@@ -59,6 +59,7 @@ class Bench:
     """What all runs of one network share."""
 
     network: str
+    link: Link
     pictures: Sequence[Picture]
     offered: Path
     images: str
@@ -72,7 +73,7 @@ class Bench:
         folder = Path(tempfile.mkdtemp(dir=self.memory))
         size = sum(picture.file_size for picture in self.pictures)
         try:
-            with served(NETWORKS[self.network], folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
+            with served(self.link, folder / "sink", size + SLACK_BYTES) as (s3, sink_pid):
                 task = self._task(folder, s3, peer)
                 in_flight.forget(self.offered / in_flight.FILE)
                 before = (cpu_seconds(self.image_server), cpu_seconds(sink_pid), self.warehouse.cpu())
@@ -112,6 +113,7 @@ class Bench:
         environ |= {"PYTHONPATH": str(ROOT), "AWS_ACCESS_KEY_ID": "b", "AWS_SECRET_ACCESS_KEY": "b"}
         environ |= {"AWS_DEFAULT_REGION": "us-east-1", "RCLONE_CONFIG": os.devnull, **self.warehouse.environ}
         environ["FSSPEC_S3"] = json.dumps({"endpoint_url": s3, "key": "b", "secret": "b"})
+        environ |= tls.trusted(Path(self.link.pem)) if self.link.pem else {}
         environ |= settings_environ(self.images, s3, folder) | peer.environ
         run_key = self.warehouse.freeze(self.pictures, self.images)
         return peers.Task(folder / "files", self.images, s3, work, urls, paths, 64, environ, run_key)
@@ -139,11 +141,17 @@ def served(link: Link, root: Path, room: int) -> Iterator[tuple[str, int]]:
         free.bind(("", 0))
         port = free.getsockname()[1]
     program = [sys.executable, "-m", "benchmarks.transfer.sink", HOST, str(port), str(root)]
-    program += [str(SERVER_PROCESSES), str(room), str(link.round_trip), str(link.cap)]
+    program += [
+        str(SERVER_PROCESSES),
+        str(room),
+        str(link.round_trip),
+        str(link.cap),
+        *([link.pem] if link.pem else []),
+    ]
     with subprocess.Popen(program, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         try:
             _wait_for(port)
-            yield f"http://{HOST}:{port}", process.pid
+            yield f"http{'s' * bool(link.pem)}://{HOST}:{port}", process.pid
         finally:
             process.terminate()
 

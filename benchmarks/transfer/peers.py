@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -75,10 +76,26 @@ def from_index(program: str, *packages: str) -> Callable[[Path], str | None]:
 
 
 def _curl(program: str, task: Task) -> list[str]:
-    pairs = (f'url = "{url}"\noutput = "{task.folder}/{number}"\n' for number, url in enumerate(_urls(task)))
-    (task.folder / "curl.cfg").write_text("".join(pairs))
-    many = ["--parallel", "--parallel-immediate", "--parallel-max", str(task.at_once)]
-    return [program, "--silent", "--fail", *many, "--config", str(task.folder / "curl.cfg")]
+    return _curls(program, task, 1)
+
+
+def _curl_on_all_cores(program: str, task: Task) -> list[str]:
+    return _curls(program, task, len(os.sched_getaffinity(0)))
+
+
+def _curls(program: str, task: Task, processes: int) -> list[str]:
+    """A process of curl is one thread: so many share the pictures and what may be in flight."""
+    pairs = [f'url = "{url}"\noutput = "{task.folder}/{number}"\n' for number, url in enumerate(_urls(task))]
+    each = [program, "--silent", "--fail", "--parallel", "--parallel-immediate"]
+    each += ["--parallel-max", str(max(1, task.at_once // processes)), "--config"]
+    shares = [task.folder / f"curl-{number}.cfg" for number in range(processes)]
+    for number, share in enumerate(shares):
+        share.write_text("".join(pairs[number::processes]))
+    if processes == 1:
+        return [*each, str(shares[0])]
+    listed = task.folder / "curl.shares"
+    listed.write_text("".join(f"{share}\n" for share in shares))
+    return ["xargs", f"--arg-file={listed}", f"--max-procs={processes}", "--max-args=1", *each]
 
 
 def _rclone(program: str, task: Task) -> list[str]:
@@ -138,8 +155,20 @@ PEERS = (
         note="every pixel",
         environ={"IMAGE_FULL_DECODE": "true"},
     ),
-    Peer("rclone", installed("rclone"), _rclone, ("version",), key=_rclone_key, note="copy, :http: to :s3:, no checks"),
-    Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="the limit: download to memory only"),
+    Peer(
+        "rclone",
+        *(installed("rclone"), _rclone, ("version",)),
+        key=_rclone_key,
+        note="copy, :http: to :s3:, no checks",
+        environ={"AWS_CA_BUNDLE": ""},  # it cannot load one, and takes SSL_CERT_FILE
+    ),
+    Peer("curl", installed("curl"), _curl, stores_to_s3=False, note="download to memory only, one thread"),
+    Peer(
+        "curl, one a core",
+        *(installed("curl"), _curl_on_all_cores),
+        stores_to_s3=False,
+        note="the limit: download to memory only",
+    ),
     Peer(
         "gallery-dl",
         *(from_index("gallery-dl", *GALLERY_DL), _gallery_dl),

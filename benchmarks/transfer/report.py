@@ -117,8 +117,8 @@ def _cells(row: dict[str, Any], changed: str) -> list[str]:
     ]
 
 
-def write_page(document: dict[str, Any], changes: Sequence[Change], page: Path) -> None:
-    """Put table, chart and circumstances between the marks of the page; the rest of it is written by people."""
+def write_page(document: dict[str, Any], changes: Sequence[Change], goals: str, page: Path) -> None:
+    """Put tables, chart and circumstances between the marks of the page; the rest of it is written by people."""
     chart = page.parent / "images/transfer.svg"
     chart.parent.mkdir(exist_ok=True)
     chart.write_text(svg(document))
@@ -126,7 +126,7 @@ def write_page(document: dict[str, Any], changes: Sequence[Change], page: Path) 
     versions = "\n".join(f"- {name}: {version}" for name, version in about["versions"].items())
     text = (
         f"{BEGIN}\n![Pictures a second of each tool](images/transfer.svg)\n\n{table(document, changes)}\n\n"
-        f"Measured {document['at']} on {about['processor']}, {about['cores']} cores, {about['system']},"
+        f"{goals}\n\nMeasured {document['at']} on {about['processor']}, {about['cores']} cores, {about['system']},"
         f" Python {about['python']}; load average at the end {about['load before the end'][0]:.1f};"
         f" delay kept by {document['delay kept by']}.\n\n{versions}\n\n"
         f"    python -m benchmarks.transfer {shlex.join(document['command'])}\n\n{END}"

@@ -5,8 +5,9 @@ link). No signature is checked. A body is received straight into an arena, memor
 arrived is hashed afterwards (arena.stored), outside of the measured time; during it a checksum is verified of small
 bodies alone, such as a probe's. Listings know no pages.
 
-Run: python -m benchmarks.transfer.sink HOST PORT FOLDER PROCESSES ARENA_BYTES ROUND_TRIP CAP
-FOLDER is best on a tmpfs; ROUND_TRIP in seconds and CAP in bytes a second for each connection, 0 for none.
+Run: python -m benchmarks.transfer.sink HOST PORT FOLDER PROCESSES ARENA_BYTES ROUND_TRIP CAP [PEM]
+FOLDER is best on a tmpfs; ROUND_TRIP in seconds and CAP in bytes a second for each connection, 0 for none; PEM: a key
+and its certificate, for TLS.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from benchmarks.transfer import in_flight
+from benchmarks.transfer import in_flight, tls
 from benchmarks.transfer.arena import Arena, located, read
+from benchmarks.transfer.framing import unframed
 from benchmarks.transfer.in_flight import InFlight
 from benchmarks.transfer.network import Link
 
@@ -39,7 +43,7 @@ END = b"\r\n\r\n"
 LENGTH = re.compile(rb"(?i)\r\n(?:x-amz-decoded-)?content-length: *(\d+)")
 RANGE = re.compile(rb"(?i)\r\nrange: *bytes=(\d+)-(\d*)")
 CREATE_ONLY = re.compile(rb"(?i)\r\nif-none-match: *\*")
-CHUNKED = re.compile(rb"(?i)\r\ncontent-encoding: *aws-chunked|\r\ntransfer-encoding: *chunked")
+CHUNKED = re.compile(rb"(?i)\r\ncontent-encoding: *aws-chunked|\r\ntransfer-encoding: *chunked")  # one or both
 SHA256 = re.compile(rb"(?i)\r\nx-amz-checksum-sha256: *(\S+)")
 CHECKED_BYTES = 1 << 14
 EXPECTS = re.compile(rb"(?i)\r\nexpect: *100-continue")
@@ -59,7 +63,9 @@ class Connection:
     def serve(self) -> None:
         """Answer until the client goes."""
         self._link.wait()
-        with self._sock, contextlib.suppress(ConnectionError, EOFError):
+        if isinstance(self._sock, ssl.SSLSocket):
+            self._link.wait()  # the handshake
+        with self._sock, contextlib.suppress(ConnectionError, EOFError, ssl.SSLError):
             while head := self._head():
                 method, target, _ = head.split(b" ", 2)
                 parts = urlsplit(target.decode())
@@ -119,8 +125,14 @@ class Connection:
             with arena.open("rb") as file:
                 while done < size:
                     piece = min(SLICE, size - done) if self._link.cap else size
-                    done += self._sock.sendfile(file, start + done, piece)
+                    done += self._send(file, start + done, piece)
                     self._link.keep_pace(begun, done)
+
+    def _send(self, file: BinaryIO, start: int, count: int) -> int:
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return self._sock.sendfile(file, start, count)
+        self._sock.sendall(os.pread(file.fileno(), count, start))  # its own sendfile reads 8 kB at a time
+        return count
 
     def _put(self, key: str, query: dict[str, list[str]], head: bytes) -> None:
         if EXPECTS.search(head):
@@ -170,6 +182,7 @@ class Connection:
         size = max(int(length) for length in LENGTH.findall(head)) if found else 0
         if CHUNKED.search(head):
             body = b"".join(self._chunks())
+            body = unframed(body) if len(CHUNKED.findall(head)) > 1 else body
             start = self._arena.take(len(body))
             self._arena.memory[start : start + len(body)] = body
             return start, len(body)
@@ -244,7 +257,7 @@ class Connection:
 
 def serve(address: tuple[str, int], root: Path, arena_bytes: int, link: Link, requests: InFlight) -> None:
     """Accept for ever; a thread for each client."""
-    arena = Arena(root, arena_bytes)
+    arena, presented = Arena(root, arena_bytes), tls.context(Path(link.pem)) if link.pem else None
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -253,6 +266,8 @@ def serve(address: tuple[str, int], root: Path, arena_bytes: int, link: Link, re
         while True:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if presented:
+                sock = presented.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=Connection(sock, root, arena, link, requests).serve, daemon=True).start()
 
 
@@ -275,5 +290,6 @@ def main(host: str, port: int, root: Path, processes: int, arena_bytes: int, lin
 
 
 if __name__ == "__main__":
-    host, port, folder, processes, arena_bytes, round_trip, cap = sys.argv[1:]
-    main(host, int(port), Path(folder), int(processes), int(arena_bytes), Link(float(round_trip), int(cap)))
+    host, port, folder, processes, arena_bytes, round_trip, cap, *pem = sys.argv[1:]
+    link = Link(float(round_trip), int(cap), *pem)
+    main(host, int(port), Path(folder), int(processes), int(arena_bytes), link)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+import urllib3
 from PIL import Image
 
 from benchmarks.transfer import __main__ as transfer
-from benchmarks.transfer import bench, pictures
+from benchmarks.transfer import arena, bench, pictures, tls
+from benchmarks.transfer.network import Link
 from benchmarks.transfer.pictures import Picture, offered
+from luigi_tasks.domain.publishing import PictureError
+from luigi_tasks.gateways.download import Downloader
+from luigi_tasks.settings import Settings
 
-TOOLS = ["the seed's way", *(["curl"] if shutil.which("curl") else [])]
+TOOLS = ["the seed's way", *(["curl", "curl, one a core"] if shutil.which("curl") else [])]
 
 
 @pytest.fixture
@@ -73,5 +82,27 @@ def test_the_whole_of_it_and_one_picture_that_arrives_wrong(
     assert arrived == dict.fromkeys(TOOLS, (3, 4, 0))
     assert document["offered"] == {"pictures": 4, "bodies": "images"}
     assert dict(document["machine"]["versions"]).keys() == set(TOOLS)
+    assert document["decoder"]["pictures/s of CPU"] > 1
     assert page.read_text().count("| 3 of 4 |") == len(TOOLS)
     assert (tmp_path / "images/transfer.svg").read_text().count("<rect") == 1 + len(TOOLS)
+
+
+def test_a_server_speaks_tls_to_whoever_trusts_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pem = tls.certificate(tmp_path)
+    ca, body = tls.trusted(pem)["AWS_CA_BUNDLE"], random.Random(1).randbytes(300_000)
+    with bench.served(Link(pem=str(pem)), tmp_path / "sink", 1 << 20) as (address, _):
+        with pytest.raises(urllib3.exceptions.SSLError), urllib3.PoolManager() as stranger:
+            stranger.request("GET", f"{address}/bench/one.jpg", retries=False)
+        with urllib3.PoolManager(ca_certs=ca) as known:
+            assert known.request("PUT", f"{address}/bench/one.jpg", body=body).status == 200
+            assert known.request("GET", f"{address}/bench/one.jpg").data == body
+        hosts = Settings(wallhaven_image_hosts=address.removeprefix("https://"), image_timeout_seconds=5)
+        with Downloader(hosts) as stranger, pytest.raises(PictureError, match="TLS failed"):
+            stranger.fetch_quickly(f"{address}/bench/one.jpg", expected_bytes=len(body))
+        monkeypatch.setenv("SSL_CERT_FILE", ca)  # as docs/operations.md says
+        with Downloader(hosts) as ours:
+            assert ours.fetch_quickly(f"{address}/bench/one.jpg", expected_bytes=len(body)).body == body
+        driver = {"aws_access_key_id": "b", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+        with contextlib.closing(boto3.client("s3", endpoint_url=address, verify=ca, **driver)) as s3:
+            s3.put_object(Bucket="bench", Key="two", Body=body)  # over TLS its checksum follows: framed twice
+        assert arena.stored(tmp_path / "sink") == dict.fromkeys(("one.jpg", "two"), hashlib.sha256(body).hexdigest())

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 
 from benchmarks import memory, overlap
-from benchmarks.transfer import in_flight
+from benchmarks.transfer import in_flight, network
 
 RUN = {"first_stored": 20.0, "last_page": 600.0, "last_stored": 610.0, "end": 620.0, "share": 0.99, "refused": 0}
 
 
-def test_the_burst_at_the_start_is_no_part_of_the_share() -> None:
-    burst, even = [0.0] * 10, [60 / 45 * number for number in range(1, 441)]
-    assert overlap.share(burst + even, 45) == pytest.approx(1)
-    assert overlap.share(burst + [at * 1.1 for at in even], 45) == pytest.approx(1 / 1.1)
+def test_the_share_is_of_whole_allowances_after_the_burst() -> None:
+    window = [*[0.0] * 10, *(1.2 * number for number in range(1, 36))]
+    calls = [60.5 * minute + at for minute in range(10) for at in window]
+    assert overlap.share(calls, 45) == pytest.approx(60 / 60.5)
+    assert overlap.share([*calls, 605.0], 45) == pytest.approx(60 / 60.5)
+    paused = [at + 6 * (at > 300) for at in calls]
+    assert overlap.share(paused, 45) == pytest.approx(60 / (60.5 + 6 / 8))
+    assert overlap.share(calls[:90], 45) is None, "the second allowance has no end yet"
 
 
 @pytest.mark.parametrize(
@@ -97,3 +101,27 @@ def test_threads_of_one_process_are_counted_whole(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert in_flight.most(tmp_path / "in_flight") == 8
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ('echo "Error: Specified qdisc kind is unknown." >&2; exit 2', "this kernel has no netem"),
+        ('echo "RTNETLINK answers: Operation not permitted" >&2; exit 2', "network namespaces are not allowed here"),
+        ('echo "odd" >&2; exit 2', "odd"),
+        ('test "$*" = "-Urn tc qdisc add dev lo root netem delay 30ms"', "netem in a namespace would work too"),
+    ],
+)
+def test_the_page_says_in_words_why_the_servers_keep_the_delay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+) -> None:
+    planted = tmp_path / "unshare"
+    planted.write_text(f"#!/bin/sh\n{script}\n")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert network.kept_by() == f"the servers ({words})"
+
+
+def test_a_machine_without_namespaces_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert network.kept_by() == "the servers (there is no unshare here)"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import measurements
-from benchmarks.transfer import history, report
+from benchmarks.transfer import goals, history, report
 
 OURS = "draenei-collector"
 BENCHMARKS = Path(measurements.__file__).parent
@@ -82,6 +82,28 @@ def test_only_the_same_offer_on_the_same_machine_is_compared(tmp_path: Path) -> 
     earlier = history.previous(tmp_path, document())
     assert earlier
     assert earlier["at"] == "2026-01-01"
+
+
+def test_a_page_says_what_was_reached_of_the_goals() -> None:
+    results = [run(tool, wall=wall) for tool, wall in ((OURS, 10.0), ("rclone", 5.0), ("the seed's way", 80.0))]
+    results += [run(tool, wall=wall, network="60ms") for tool, wall in ((OURS, 10.0), ("rclone", 20.1), ("curl", 5.0))]
+    results += [run("curl, one a core", wall=4.0, network="60ms"), run(f"{OURS}, full decode", wall=20.0)]
+    told = {"machine": MACHINE, "decoder": {"pictures/s of CPU": 1.3}, "results": results}
+    reached = {
+        (one.network, one.measure.split(",")[0], one.goal): (round(one.reached, 2), one.met)
+        for one in goals.goals(told)
+    }
+    assert reached == {
+        ("loopback", "pictures/s", 1.0): (0.5, False),
+        ("loopback", "pictures/s", 8.0): (8.0, True),
+        ("loopback", "CPU s/GB", 2.5): (2.0, True),
+        ("loopback", "full decode", 0.9): (0.96, True),
+        ("60ms", "pictures/s", 2.0): (2.01, True),
+        ("60ms", "pictures/s", 0.6): (0.4, False),
+        ("60ms", "CPU s/GB", 2.5): (2.0, True),
+    }
+    assert "as a multiple of rclone's | ≥ 1.0 | 0.50: **missed** |" in goals.table(told)
+    assert goals.table({"results": [run("curl")]}) == ""
 
 
 def test_a_busy_server_and_a_missing_tool_are_said() -> None:
