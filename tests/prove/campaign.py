@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import queue
 import random
 import shutil
@@ -118,18 +119,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _unburden(server)
         cases = _swept(options, server, folder) if options.sweep else _cases(options)
-        _work_off(cases, campaign, server, folder, options)
+        _work_off(cases, campaign, server, folder, options, begun + options.within)
     finally:
         embedded_postgres.stop(folder / "server")
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
     print(campaign.table())
+    if left := len(cases) - len(campaign.results):
+        print(f"{left} of {len(cases)} cases were not begun within {options.within:.0f} s")
     if campaign.too_few_lines:
         print(f"TOO FEW LINES: fewer than {LEAST_STRUCK:.0%} of the processes were still there to be killed at theirs")
     print(f"seed {options.seed}, {time.monotonic() - begun:.0f} s")
     if options.out:
         options.out.write_text(json.dumps(campaign.by_invariant(), indent=2) + "\n")
-    return 1 if campaign.failed else 0
+    return 1 if campaign.failed or not campaign.results else 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -147,6 +150,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sweep", choices=("lines",), help=f"kill at executed lines of {len(SWEPT)} scopes instead")
     parser.add_argument("--stride", type=int, default=0, help="with --sweep: every so many lines; default: --kills")
     parser.add_argument("--load", action="store_true", help="with --fault line:k:kill: of Load rather than of Publish")
+    parser.add_argument("--within", type=float, default=math.inf, help="begin no case after so many seconds")
     parser.add_argument("--out", type=Path, help="write [{invariant, says, cases, violations}] as JSON here")
     parser.add_argument("--keep", action="store_true", help="keep the folder with what the processes said")
     return parser.parse_args(arguments)
@@ -171,7 +175,7 @@ def _swept(options: argparse.Namespace, server: embedded_postgres.Server, folder
             first = random.Random(options.seed).randint(1, stride)
             print(f"{scope}: {number} lines, a kill at every {stride}. from the {first}. on", flush=True)
             cases += [Case(f"{LINE}:{k}:kill", scope, state, "folder") for k in range(first, number + 1, stride)]
-    return cases
+    return random.Random(options.seed).sample(cases, len(cases))
 
 
 def _unburden(server: embedded_postgres.Server) -> None:
@@ -190,7 +194,12 @@ def _unburden(server: embedded_postgres.Server) -> None:
 
 
 def _work_off(
-    cases: list[Case], campaign: Campaign, server: embedded_postgres.Server, folder: Path, options: argparse.Namespace
+    cases: list[Case],
+    campaign: Campaign,
+    server: embedded_postgres.Server,
+    folder: Path,
+    options: argparse.Namespace,
+    until: float,
 ) -> None:
     waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in cases:
@@ -198,7 +207,8 @@ def _work_off(
     number = min(options.workers, len(cases))
     with ThreadPoolExecutor(number) as pool:
         for worker in [
-            pool.submit(_worker, waiting, campaign, server, folder / f"worker{one}", one) for one in range(number)
+            pool.submit(_worker, waiting, campaign, server, folder / f"worker{one}", one, until)
+            for one in range(number)
         ]:
             worker.result()
 
@@ -209,9 +219,10 @@ def _worker(
     server: embedded_postgres.Server,
     folder: Path,
     number: int,
+    until: float,
 ) -> None:
     with Arena(server, folder, number) as arena:
-        while True:
+        while time.monotonic() < until:
             try:
                 case = waiting.get_nowait()
             except queue.Empty:

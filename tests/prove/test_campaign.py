@@ -12,7 +12,7 @@ import pytest
 
 from luigi_tasks.gateways import embedded_postgres
 from tests.prove.arena import STATES, Arena, two_of
-from tests.prove.campaign import Campaign
+from tests.prove.campaign import Campaign, main
 from tests.prove.cases import Result, run
 from tests.prove.child import SCOPES
 from tests.prove.invariants import World
@@ -74,6 +74,13 @@ def test_a_sweep_that_kills_too_little_fails() -> None:
     nine.results = [Result(case, struck=number < 9) for number in range(10)]
     eight.results = [Result(case, struck=number < 8) for number in range(10)]
     assert (nine.failed, eight.failed) == (False, True)
+
+
+def test_cases_that_were_not_begun_in_time_are_told_and_none_at_all_is_no_proof(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--fault", "fetch.put.after:1:kill", "--workers", "1", "--within", "0"]) == 1
+    assert "1 of 1 cases were not begun within 0 s" in capsys.readouterr().out
 
 
 def test_a_violation_fails_the_campaign_and_stands_in_its_table(capsys: pytest.CaptureFixture[str]) -> None:
