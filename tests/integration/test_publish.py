@@ -184,7 +184,7 @@ def test_a_store_that_fails_its_check_stops_before_anything_is_asked_for(publish
     if publishing.double:
         publishing.double.state.fault("denied", "HEAD", "", times=9)
     else:
-        publishing.warehouse.home.mkdir()
+        publishing.warehouse.home.mkdir(exist_ok=True)
         publishing.folder.write_text("in the way")
     with pytest.raises(StoreError):
         publish(publishing.settings(), publishing.freeze("1"), publishing.store, Silent())

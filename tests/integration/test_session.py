@@ -174,7 +174,7 @@ def test_the_user_and_database_that_libpq_would_take_are_said(warehouse: Warehou
 
 
 def test_a_store_that_cannot_be_written_to_stops_the_run_before_it_fetches(warehouse: Warehouse) -> None:
-    warehouse.home.mkdir()
+    warehouse.home.mkdir(exist_ok=True)
     (warehouse.home / "objects").write_text("a file where the folder should be")
     with pytest.raises(StoreError):
         session.checked_store(warehouse.settings())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -13,8 +14,9 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres, warehouse_roles
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_profile import write_profile
+from luigi_tasks.gateways.embedded_postgres import Server
 from luigi_tasks.steps import model
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, database
 from tests.integration.core_fixtures import Collecting
 from tests.integration.model_fixtures import Dbt as DbtByHand
 
@@ -62,10 +64,17 @@ DENIED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def unchanged(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A warehouse for all statements: none is committed."""
+    with database(postgres_server, f"test_roles_{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}") as name:
+        yield Warehouse(postgres_server, name, tmp_path_factory.mktemp("roles"))
+
+
 @pytest.fixture
-def cursor(warehouse: Warehouse) -> Iterator[psycopg2.extensions.cursor]:
+def cursor(unchanged: Warehouse) -> Iterator[psycopg2.extensions.cursor]:
     """On a warehouse in which dbt has made a mart and a staging table, after the grants; rolled back."""
-    connection = warehouse.connect()
+    connection = unchanged.connect()
     with connection.cursor() as cursor:
         assert warehouse_roles.hand_over(cursor) == "draenei_transformer"
         cursor.execute("set local role draenei_transformer")
