@@ -25,6 +25,7 @@ LEDGERS = {
     "ops.batches": "update (tested_in)",
     "ops.dbt_builds": "insert",
     "ops.picture_changes": "insert, update (claimed_in), delete",
+    "ops.upload_statuses": "insert, update, delete",
     "ops.uploads": "update (modelled_in, tested_in)",
 }
 MEMBER = "select coalesce(bool_and(pg_has_role(to_regrole(name), 'member')), false) from unnest(%s) as name"
