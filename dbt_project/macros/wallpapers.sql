@@ -40,7 +40,7 @@ where judged.wallhaven_id = changed.wallhaven_id
 limit 1
 {%- endmacro -%}
 
-{#- Post-hooks: partial indexes that keep the work lists' cost apart from the collection's size, and one to count by. -#}
+{#- Post-hooks: partial indexes that keep the work lists' cost, and the gallery's, apart from the collection's size. -#}
 {%- macro index_work_lists() -%}
 create index if not exists wallpapers_to_upload on {{ this }} (uploaded_at desc, wallhaven_id)
 where upload_status in ('pending', 'retrying');
@@ -50,7 +50,7 @@ create index if not exists wallpapers_stored on {{ this }} (uploaded_at desc nul
 where upload_status = 'stored';
 create index if not exists wallpapers_by_attempts on {{ this }} (upload_status, upload_attempts)
 where upload_status in ('retrying', 'given_up');
-create index if not exists wallpapers_by_status on {{ this }} (upload_status)
+drop index if exists {{ this.schema }}.wallpapers_by_status
 {%- endmacro -%}
 
 {#- Post-hook: who was rated anew is looked for among the wallpapers that changed at all. -#}
@@ -66,4 +66,29 @@ create index if not exists wallpaper_versions_first on {{ this }} (wallhaven_id)
     when 'image/jpeg' then 'jpg'
     else regexp_replace(split_part({{ file_type }}, '/', 2), '[^a-z0-9]', '', 'g')
 end
+{%- endmacro -%}
+
+{#-
+    Post-hook: the numbers of each status follow the table by triggers; where it has none yet, they are counted once.
+    An update's rows come and go, an insert's come, a delete's go.
+-#}
+{%- macro count_upload_statuses() -%}
+do $$
+begin
+    if not exists (
+        select from pg_trigger where tgrelid = '{{ this }}'::regclass and tgname = 'deleted_statuses'
+    ) then
+        delete from {{ source('ops', 'upload_statuses') }};
+        insert into {{ source('ops', 'upload_statuses') }} (upload_status, number)
+        select upload_status, count(*) from {{ this }} group by upload_status;
+        create trigger inserted_statuses after insert on {{ this }}
+        referencing new table as come for each statement execute function ops.count_upload_statuses();
+        create trigger updated_statuses after update on {{ this }}
+        referencing new table as come old table as gone
+        for each statement execute function ops.count_upload_statuses();
+        create trigger deleted_statuses after delete on {{ this }}
+        referencing old table as gone for each statement execute function ops.count_upload_statuses();
+    end if;
+end
+$$
 {%- endmacro -%}

@@ -57,14 +57,17 @@ def has_pictures(cursor: Cursor) -> bool:
 def backlog(cursor: Cursor) -> dict[str, int]:
     """What is due now: uploads (pictures), bytes of them by their records, details.
 
-    details is counted up to MOST_DETAILS: they are fetched by the thousand a day, and there may be millions.
+    details is counted up to MOST_DETAILS: they are fetched by the thousand a day, and there may be millions. Who may be
+    gone is not counted: that is found out by asking about each.
     """
     if not has_pictures(cursor):
         return {"uploads": 0, "bytes": 0, "details": 0}
     row = selects.first(
         cursor,
         "select count(*) as uploads, coalesce(sum(file_size), 0)::bigint as bytes,"
-        " (select count(*) from (select from draenei_content.pending_details limit %s) as first) as details"
+        " (select count(*) from ("
+        "   select from draenei_content.pending_details where reason = 'details' limit %s"
+        " ) as first) as details"
         " from draenei_content.pending_uploads",
         (MOST_DETAILS,),
     )
@@ -73,13 +76,16 @@ def backlog(cursor: Cursor) -> dict[str, int]:
 
 
 def upload_statuses(cursor: Cursor) -> dict[str, int]:
-    """How many wallpapers have which upload_status."""
+    """How many wallpapers have which upload_status, as `wallpapers` and its triggers keep it."""
     if not has_pictures(cursor):
         return {}
-    rows = selects.rows(
-        cursor, "select upload_status, count(*) as number from draenei_content.wallpapers group by 1 order by 2 desc"
-    )
+    rows = selects.rows(cursor, "select * from ops.upload_statuses where number > 0 order by number desc")
     return {row["upload_status"]: row["number"] for row in rows}
+
+
+def details_in_words(number: int) -> str:
+    """What backlog() counted."""
+    return f"{number} or more" if number == MOST_DETAILS else str(number)
 
 
 def step_results(cursor: Cursor, run_key: str) -> dict[str, dict[str, Any]]:

@@ -31,6 +31,7 @@ LEDGERS = {
     "ops.batches": "update (tested_in)",
     "ops.dbt_builds": "insert",
     "ops.picture_changes": "insert, update (claimed_in), delete",
+    "ops.upload_statuses": "insert, update, delete",
     "ops.uploads": "update (modelled_in, tested_in)",
 }
 LOCK = "draenei-collector roles"

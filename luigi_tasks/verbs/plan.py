@@ -64,4 +64,6 @@ def _known(own: settings.Settings) -> None:
     number = due["uploads"] if own.upload_batch_limit is None else min(due["uploads"], own.upload_batch_limit)
     click.echo("known     " + (", ".join(f"{name} {count}" for name, count in statuses.items()) or "nothing yet"))
     click.echo(f"download  {number} pictures that are pending ({human_bytes(float(due['bytes']))}), and what is new")
-    click.echo(f"details   {min(due['details'], own.details_per_run)} of {due['details']}")
+    click.echo(
+        f"details   {min(due['details'], own.details_per_run)} of {audit_ledger.details_in_words(due['details'])}"
+    )

@@ -38,7 +38,8 @@ def status(runs: int) -> None:
     for source in CATALOGUE:
         click.echo(f"source      {source:<16}{_latest(latest.get(source))}")
     click.echo("collection  " + (", ".join(f"{name} {number}" for name, number in statuses.items()) or "empty"))
-    click.echo(f"pending     {backlog['uploads']} pictures due now, {backlog['details']} details")
+    details = audit_ledger.details_in_words(backlog["details"])
+    click.echo(f"pending     {backlog['uploads']} pictures due now, {details} details")
 
 
 def _latest(run: dict[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from luigi_tasks.gateways import audit_ledger
 from tests.integration.model_fixtures import (
     EPOCH,
     MARTS,
@@ -48,13 +49,22 @@ def test_incremental_builds_in_any_order_equal_a_full_refresh_and_the_definition
         incremental = {mart: export(connection, mart) for mart in MARTS}
         assert incremental["draenei_content.wallpapers"]
         assert _rows(connection) == _definition(pages)
+        _statuses_are_counted(connection)
 
         dbt.run("run", "--full-refresh", "--select", *(mart.split(".")[1] for mart in MARTS))
         for mart in MARTS:
             assert export(connection, mart) == incremental[mart], mart
+        _statuses_are_counted(connection)
         # The live views hang on wallpapers, and were not selected.
         assert export(connection, "draenei_content.pending_uploads")
         assert export(connection, "draenei_content.pending_details")
+
+
+def _statuses_are_counted(connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select upload_status, count(*) from draenei_content.wallpapers group by 1")
+        counted = dict(cursor.fetchall())
+        assert audit_ledger.upload_statuses(cursor) == counted
 
 
 def _upload_some(connection: Connection, dice: random.Random, build: int) -> None:

@@ -53,8 +53,6 @@ GROWING = {
 READ_WHOLE = {
     # How many pictures each query found, and all duplicates; of the pictures those that are shown.
     "gallery: has it changed?": {"wallpaper_queries", "duplicate_pairs", "duplicate_clusters"},
-    # How many wallpapers have which status: an index of nothing but the status, from end to end.
-    "upload_statuses": {"wallpapers"},
 }
 # Each wallpaper on the list is asked about alone, and so is each that may be gone, however long ago that was noticed.
 LISTED = 100

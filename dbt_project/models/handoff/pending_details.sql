@@ -38,9 +38,15 @@ to_check as (
         suspects.wallhaven_id,
         wallpapers.uploaded_at,
         'existence' as reason
-    from (select distinct wallhaven_id from suspicions) as suspects
+    from (
+        select
+            wallhaven_id,
+            max(suspected_at) as suspected_at
+        from suspicions
+        group by wallhaven_id
+    ) as suspects
     inner join wallpapers on suspects.wallhaven_id = wallpapers.wallhaven_id
-    where {{ is_to_be_checked('wallpapers') }}
+    where suspects.suspected_at > wallpapers.last_seen_at and {{ is_to_be_checked('wallpapers') }}
 ),
 
 final as (

@@ -8,7 +8,7 @@
             "{{ apply_batches(after=['wallpaper_versions', 'wallpaper_metrics', 'int_wallpaper_details']) }}",
             "{{ claim_uploads() }}",
         ],
-        post_hook="{{ index_work_lists() }}",
+        post_hook=["{{ index_work_lists() }}", "{{ count_upload_statuses() }}"],
     )
 }}
 
