@@ -171,7 +171,9 @@ def found(pipeline: Pipeline, double: Server, options: argparse.Namespace, measu
             yield f"the crawl saw {seen} of {total}, with {len(gaps)} gaps"
     if measured.processes != options.processes:
         yield f"{measured.processes} processes published at once, {options.processes} were asked for"
-    if measured.at_the_end > GROWTH * measured.at_a_tenth + SLACK_BYTES:
+    if not measured.at_a_tenth:
+        yield "a tenth of so few pictures was published between two looks at the memory"
+    elif measured.at_the_end > GROWTH * measured.at_a_tenth + SLACK_BYTES:
         yield "memory grew while pictures were published"
 
 
