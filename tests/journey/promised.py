@@ -15,10 +15,6 @@ def world_of(pipeline: Pipeline, double: Server | None = None, per_minute: int |
     given: dict[str, Any] = {
         name.lower(): value for name, value in pipeline.environ.items() if name.startswith(("PG", "WALLHAVEN_API_URL"))
     }
-    settings = Settings(
-        draenei_home=pipeline.home,
-        wallhaven_image_hosts=(pipeline.twin.image_host,),
-        **given,
-        **(double.settings() if double else {}),
-    )
+    given |= double.settings() if double else {}
+    settings = Settings(draenei_home=pipeline.home, wallhaven_image_hosts=(pipeline.twin.image_host,), **given)
     return World(settings, pipeline.twin, double, per_minute=per_minute)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tests.prove import counting, depth, document, kept, promises
+from tests.prove import counting, depth, document, kept, promises, tried
 from tests.prove.counting import Count
 from tests.prove.document import Ran
 from tests.prove.folders import roomiest
@@ -77,7 +77,7 @@ def write(counts: Mapping[str, Count], ran: Ran, path: Path = document.PATH) -> 
     if shortcomings := document.shortcomings(whole, cases, ran):
         print(f"{path.name} stays as it is:", *shortcomings, sep="\n  ")
         return 1
-    path.write_text(document.markdown(whole, cases, ran))
+    path.write_text(document.markdown(whole, cases, ran, tried.sentences(tried.patches())))
     return 0
 
 

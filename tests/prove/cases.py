@@ -23,6 +23,11 @@ from twin import Fault
 PICTURE_SCOPES = frozenset({"publish", "publish2", "told", "whole", "rounds"})
 STEP = {"load": "Load", "model": "Model", **dict.fromkeys(PICTURE_SCOPES, "Report")}
 PEER_SECONDS = 3.0
+# Scopes that hold the pipeline's lock, the points at which they do not, and how another process of them ends then.
+LOCKED, KEPT_OUT = frozenset({"load", "model", "publish", "told"}), 10
+WITHOUT_LOCK = ("run.lock.", "run.unlock.", "run.settle.", "notify.")
+# Here the second process is stopped too, with the first one's claims in its hands, until the first has ended.
+TAKEN_OVER, HOLDING = ("publish.register.before", "publish.verify.before:1:stop")
 # What the source has to do so that a point is passed at all.
 NEEDS = {
     "fetch.evidence": Fault("throttle", "search", retry_after=1),
@@ -128,7 +133,13 @@ def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
             children.append(_peer(arena, world, case))
             _look_mid_crash(world, case, result)
             child.go_on()
+            if case.point == TAKEN_OVER:
+                child.wait()
+                _look_mid_crash(world, case, result)
+                children[1].go_on()
         codes = [one.wait() for one in children]
+    if children[1:] and children[1].scope in LOCKED and not case.point.startswith(WITHOUT_LOCK):
+        result.expect("one_run_at_a_time", holds=codes[1] == KEPT_OUT, words=f"a second process ended with {codes[1]}")
     for one, code in zip(children, codes, strict=True):
         result.expect("zombie_ends", holds=code != 124, words=f"did not end: {one.said()[-500:]}")
         world.ended.append(Ended(run_key(world), STEP.get(one.scope, ""), code))
@@ -141,7 +152,10 @@ def _peer(arena: Arena, world: World, case: Case) -> Child:
     """A second process while the first is stopped, once the first one's lease is over; it gets some time to act."""
     publishing = case.point.startswith("publish.") and case.point != "publish.release.after"
     time.sleep(LEASE_SECONDS * 1.2 if publishing else 0)
-    peer = arena.start(world, "crew" if publishing else case.scope)
+    peer = arena.start(world, "crew" if publishing else case.scope, HOLDING if case.point == TAKEN_OVER else "")
+    if case.point == TAKEN_OVER:
+        peer.process.wait_until_stopped(PATIENCE)
+        return peer
     deadline = time.monotonic() + PEER_SECONDS
     while peer.process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -22,9 +22,9 @@ violation; `make test` runs a sample, and `make prove-deep` [more of the same](#
 `tests/prove/guarantees.toml`: change it there.
 
 Whether the proofs would notice is tried as well: `make prove-power` plants plausible bugs, a patch each in
-`tests/prove/bugs`, and expects the tests to fail. `make prove-load` runs the pipeline over 100,000 records and
-10,000 pictures with one request in twenty faulted. `make dialects` compiles the models for Redshift and BigQuery, with
-adapters in an environment of their own.
+`tests/prove/bugs`, and expects the tests to fail, and the invariants of the campaign for some. `make prove-load` runs
+the pipeline over 100,000 records and 10,000 pictures with one request in twenty faulted. `make dialects` compiles the
+models for Redshift and BigQuery, with adapters in an environment of their own.
 """
 RUN = (
     "The numbers are of a run with {} kills, seed {}, in {} s on {} cores; {} of its proofs were run again after what"
@@ -57,11 +57,12 @@ class Ran:
         return RUN.format(*astuple(self))
 
 
-def markdown(registry: Registry, cases: Mapping[str, int], ran: Ran) -> str:
-    """The document, whole. cases: by proof; a proof that was not run has 0."""
+def markdown(registry: Registry, cases: Mapping[str, int], ran: Ran, tried: Sequence[str] = ()) -> str:
+    """The document, whole. cases: by proof; a proof that was not run has 0. tried: what came of the rest, as said."""
     areas = (f"## {area.capitalize()}\n\n{TABLE}{''.join(_rows(registry, area, cases))}\n" for area in AREAS)
     deeper = f"{DEEPER}{''.join(map(_deeper, registry.deeper))}\n"
-    return f"{HEAD}\n{ran}\n\n{''.join(areas)}{deeper}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
+    lead = "".join(f"{words}\n\n" for words in (ran, *tried))
+    return f"{HEAD}\n{lead}{''.join(areas)}{deeper}{LIMITS}{''.join(map(_limit, registry.not_guaranteed))}"
 
 
 def cases_in(text: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,9 +16,15 @@ EVERY_SECONDS = 0.5
 
 @dataclass
 class Samples:
-    """Resident bytes of a process tree, over time; use as a context manager. taken: (monotonic seconds, bytes)."""
+    """Resident bytes of a process tree, over time; use as a context manager. taken: (monotonic seconds, bytes).
+
+    What processes share is counted for each. counted: a word of a command line; at_once: the most processes of the
+    tree with that word.
+    """
 
     pid: int
+    counted: str = ""
+    at_once: int = 0
     taken: list[tuple[float, int]] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -32,30 +39,23 @@ class Samples:
         self._over.set()
         self._thread.join()
 
-    def thirds(self, begun: float, ended: float) -> tuple[float, float]:
-        """Mean bytes in the first and in the last third of a span of time. Raises ValueError when it is too short."""
-        third = (ended - begun) / 3
-        first = [size for moment, size in self.taken if begun <= moment <= begun + third]
-        last = [size for moment, size in self.taken if ended - third <= moment <= ended]
-        if not first or not last:
-            raise ValueError(f"{ended - begun:.1f} s are too short for samples {EVERY_SECONDS} s apart")
-        return sum(first) / len(first), sum(last) / len(last)
-
-    @property
-    def peak(self) -> int:
-        """The largest sample."""
-        return max((size for _, size in self.taken), default=0)
+    def peak(self, begun: float = 0.0, ended: float = math.inf) -> int:
+        """The largest sample in a span of time."""
+        return max((size for moment, size in self.taken if begun <= moment <= ended), default=0)
 
     def _sample(self) -> None:
         while not self._over.wait(EVERY_SECONDS):
-            self.taken.append((time.monotonic(), _resident(self.pid)))
+            size, counted = _resident(self.pid, self.counted)
+            self.taken.append((time.monotonic(), size))
+            self.at_once = max(self.at_once, counted)
 
 
-def _resident(pid: int) -> int:
-    size = 0
+def _resident(pid: int, word: str) -> tuple[int, int]:
+    size = counted = 0
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 size += process.memory_info().rss
-    return size
+                counted += bool(word) and word in process.cmdline()
+    return size, counted

@@ -76,13 +76,20 @@ class World:
         """One moment of it. The bucket is read before the database, as fsck does it and for its reason."""
         if self.twin:
             self.ever |= set(self.twin.catalogue.ids)
-        objects = dict(_bodies(self.store))
+        objects = self._objects()
         for key, body in objects.items():
             if key.startswith(FOREVER):
                 self.first_seen.setdefault(key, hashlib.sha256(body).hexdigest())
         with closing(postgres.connect(self.settings, "prove", as_owner=True)) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             yield Moment(self, objects, connection)
+
+    def _objects(self) -> dict[str, bytes]:
+        """What is in the bucket; a double is looked at from inside: to ask for each of thousands takes minutes."""
+        if self.double is None:
+            return dict(_bodies(self.store))
+        with self.double.state.lock:
+            return {key: versions[-1].body for key, versions in self.double.state.versions.items()}
 
     def digests(self) -> dict[str, str]:
         """What stands in the warehouse and in the bucket, hash by table and key, and what people were told.
@@ -102,7 +109,7 @@ class World:
                 return {}
             cursor.execute(UPLOADS)
             tables["ops.uploads"] = (cursor.fetchone() or ("",))[0]
-        bodies = {key: hashlib.sha256(body).hexdigest() for key, body in _bodies(self.store)}
+        bodies = {key: hashlib.sha256(body).hexdigest() for key, body in self._objects().items()}
         told = {"messages": " ".join(self.told)}
         return tables | told | {key: digest for key, digest in bodies.items() if ".refused-" not in key}
 

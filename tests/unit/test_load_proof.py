@@ -8,8 +8,6 @@ import sys
 import time
 from random import Random
 
-import pytest
-
 from tests.prove.load import FAULTED, Storm
 from tests.prove.load_store import GET_FAULTS, PUT_FAULTS, StoreStorm, misplaced
 from tests.prove.memory import Samples
@@ -43,35 +41,30 @@ def test_the_bucket_has_its_storm_too() -> None:
 
 def test_the_judge_sees_every_picture_that_is_lost_strange_or_changed() -> None:
     site = {"a": "1", "b": "2"}
-    whole = {"wallpapers/a.jpg": "1", "wallpapers/b.png": "2"}
-    one, changed = {"wallpapers/a.jpg": "1"}, {"wallpapers/a.jpg": "1", "wallpapers/b.png": "9"}
-    assert list(misplaced(whole, whole, site)) == []
-    assert list(misplaced(one, one, site)) == ["1 pictures are missing, too many or not the site's"]
-    assert list(misplaced(whole, whole, {"a": "1"})) == ["1 pictures are missing, too many or not the site's"]
-    assert next(misplaced(whole, one, site)) == "2 rows and 1 objects, 1 differ"
-    assert len(list(misplaced(whole, changed, site))) == 2
-    assert list(misplaced(changed, changed, site)) == ["1 pictures are missing, too many or not the site's"]
+    wrong = ["1 pictures are missing, too many or not the site's"]
+    assert list(misplaced({"wallpapers/a.jpg": "1", "wallpapers/b.png": "2"}, site)) == []
+    assert list(misplaced({"wallpapers/a.jpg": "1"}, site)) == wrong
+    assert list(misplaced({"wallpapers/a.jpg": "1", "wallpapers/b.png": "2"}, {"a": "1"})) == wrong
+    assert list(misplaced({"wallpapers/a.jpg": "1", "wallpapers/b.png": "9"}, site)) == wrong
 
 
-def test_thirds_are_means_of_their_third() -> None:
-    samples = Samples(os.getpid(), [(moment, 100 if moment < 3 else 400) for moment in range(10)])
-    assert samples.thirds(0, 9) == (175.0, 400.0)
-    assert samples.peak == 400
-    with pytest.raises(ValueError, match="too short"):
-        samples.thirds(0.1, 0.2)
+def test_a_peak_is_that_of_its_span() -> None:
+    samples = Samples(os.getpid(), taken=[(moment, 100 if moment < 3 else 400) for moment in range(10)])
+    assert (samples.peak(), samples.peak(0, 2), samples.peak(20)) == (400, 100, 0)
 
 
 def test_memory_is_that_of_the_process_and_its_children() -> None:
     child = subprocess.Popen([sys.executable, "-c", EATER], stdout=subprocess.PIPE)
     assert child.stdout
-    with child.stdout, Samples(os.getpid()) as samples:
+    with child.stdout, Samples(os.getpid(), EATER) as samples:
         assert child.stdout.readline() == b"full\n"
         deadline = time.monotonic() + 20
-        while samples.peak < 60 << 20 and time.monotonic() < deadline:
+        while samples.peak() < 60 << 20 and time.monotonic() < deadline:
             time.sleep(0.05)
         alone = Samples(child.pid)
         with alone:
             time.sleep(1.2)
         child.kill()
         child.wait()
-    assert 60 << 20 < alone.peak < samples.peak
+    assert 60 << 20 < alone.peak() < samples.peak()
+    assert (samples.at_once, alone.at_once) == (1, 0)
