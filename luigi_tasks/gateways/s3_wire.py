@@ -6,6 +6,8 @@ pool has the same certificates, time-outs and, to the caller, the same errors.
 
 from __future__ import annotations
 
+import http.client
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +19,10 @@ from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cer
 from botocore.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from luigi_tasks.domain.publishing import Body
+from luigi_tasks.gateways import exchanges
 from luigi_tasks.gateways.patient_sockets import Patient
 
 CONNECT_SECONDS = 10.0
@@ -54,7 +58,7 @@ def _through_session(verify: str | bool, proxies: dict[str, str], connections: i
 
 
 class _Connection(HTTPConnection):
-    """Gives a body its own time: urllib3's is that of connecting, too short for many at once over a slow line."""
+    """Connects within its own time, and gives a body and its answer theirs: many at once on a slow line take long."""
 
     def __init__(self, *given: Any, body_seconds: float, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -64,10 +68,6 @@ class _Connection(HTTPConnection):
         self.timeout = CONNECT_SECONDS
         super().connect()
         self.sock.settimeout(self._body_seconds)
-
-    def request(self, *given: Any, **named: Any) -> None:
-        self.timeout = self._body_seconds  # of an open connection; one that is not makes its own in connect
-        super().request(*given, **named)
 
 
 class _PlainConnection(Patient, _Connection):
@@ -106,27 +106,18 @@ def _pool(base: str, verify: str | bool, connections: int, read_timeout: float) 
 def _directly(pool: HTTPConnectionPool) -> Send:
     def send(url: str, body: Body, headers: Mapping[str, str]) -> tuple[int, bytes]:
         try:
-            answer = pool.urlopen(
-                "PUT",
-                urlsplit(url).path,
-                body,  # type: ignore[arg-type]  # a memoryview will do
-                headers,
-                retries=False,
-                redirect=False,
-                decode_content=False,
-            )
-        except lost.SSLError as problem:
+            return exchanges.put(pool, urlsplit(url).path, body, headers)
+        except (ssl.SSLError, CertificateError) as problem:
             raise exceptions.SSLError(endpoint_url=url, error=problem) from None
         except lost.NewConnectionError as problem:
             raise exceptions.EndpointConnectionError(endpoint_url=url, error=problem) from None
         except lost.ConnectTimeoutError as problem:
             raise exceptions.ConnectTimeoutError(endpoint_url=url, error=problem) from None
-        except lost.ReadTimeoutError as problem:
+        except TimeoutError as problem:
             raise exceptions.ReadTimeoutError(endpoint_url=url, error=problem) from None
-        except lost.ProtocolError as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise exceptions.ConnectionClosedError(endpoint_url=url, error=problem, request=None) from None
-        except (lost.HTTPError, OSError) as problem:
+        except lost.HTTPError as problem:
             raise exceptions.HTTPClientError(error=problem) from None
-        return answer.status, answer.data
 
     return send
