@@ -22,7 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks import collection, growth, no_news
+from benchmarks import collection, growth, measurements, no_news
 from luigi_tasks.gateways import embedded_postgres, postgres
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.rendering import library
@@ -96,7 +96,7 @@ class Kept:
         return self.known
 
     def _tune(self, statement: str) -> None:
-        with closing(postgres.connect(self.settings)) as connection:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 for name, value in TUNED.items():
@@ -105,12 +105,12 @@ class Kept:
 
     def _migrate(self) -> None:
         # Each time: what was kept may be older than the code.
-        with closing(postgres.connect(self.settings)) as connection:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection:
             migrate.migrate(connection)
 
     def _bench(self) -> growth.Bench:
         bench = growth.Bench(self.settings, self.items)
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             cursor.execute(PAGES, (collection.RUN,))
             ((pages,),) = cursor.fetchall()
         bench.pages = pages or bench.pages
@@ -122,7 +122,7 @@ class Kept:
         return totals[0]
 
     def _analyze(self) -> None:
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             cursor.execute("analyze")
 
     def _build(self) -> dict[str, float]:
@@ -143,7 +143,7 @@ class Kept:
         bench = self._bench()
         wall, server = bench.timed(bench.thousand_new, BUILDS)
         blocks = bench.blocks()
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             cursor.execute(REFUSED, (collection.RUN,))
         return {"wall": round(wall, 2), "server": round(server, 2), "blocks": blocks}
 
@@ -158,18 +158,22 @@ def judge(items: int, one: dict[str, Any], first: dict[str, Any]) -> bool:
     return all(verdicts)
 
 
-def main(folder: Path, sizes: list[int], again: bool) -> None:
-    """Every size, and the goals. again: what was measured is measured anew."""
+def main(folder: Path, sizes: list[int], again: bool) -> int:
+    """Every size, and the goals; 1 when one is missed or a figure got worse. again: what was measured is anew."""
     kept = [Kept(folder, items) for items in sizes]
     for one in kept if again else ():
         one.measure_again()
     found = {one.items: one.measure() for one in kept}
     verdicts = [judge(items, one, found[sizes[0]]) for items, one in found.items()]
-    sys.exit(not all(verdicts))
+    figures = {f"{items} items, {name}": one[name] for items, one in found.items() for name in MEASURES}
+    not_judged = ["wall", "server", "first, wall", "first, server"]
+    worse = measurements.keep("at_size", {"sizes": sizes}, figures, not_judged=not_judged)
+    return worse or int(not all(verdicts))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    given = measurements.words()
+    if not given:
         sys.exit(f"A folder is needed. {__doc__}")
-    words = [word for word in sys.argv[2:] if word != "--again"]
-    main(Path(sys.argv[1]).absolute(), [int(word) for word in words] or [10_000, 5_000_000], "--again" in sys.argv)
+    asked = [int(word) for word in given[1:] if word != "--again"]
+    sys.exit(main(Path(given[0]).absolute(), asked or [10_000, 5_000_000], "--again" in given))

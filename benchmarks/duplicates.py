@@ -66,7 +66,7 @@ def measured(path: Path) -> tuple[str, str, int, Facts]:
 
 def fill(settings: Settings, pictures: list[tuple[str, str, int, Facts]]) -> None:
     """The pictures as stored and measured, in a warehouse that has nothing else."""
-    with contextlib.closing(postgres.connect(settings, "benchmark")) as connection:
+    with contextlib.closing(postgres.connect(settings, "benchmark", as_owner=True)) as connection:
         migrate.migrate(connection)
         with connection, connection.cursor() as cursor:
             cursor.execute(RUN)
@@ -94,7 +94,7 @@ def clustered(pictures: list[tuple[str, str, int, Facts]]) -> tuple[set[Pair], l
             variables = {**postgres.address(settings), "DRAENEI_DBT_ROLE": ""}
             built = Dbt(variables, home / "dbt").build(Silent(), ("+duplicate_clusters",), ("unit_test", "test"))
             built.raise_when_failed()
-            with postgres.transaction(settings) as cursor:
+            with postgres.transaction(settings, as_owner=True) as cursor:
                 cursor.execute(CLUSTERED)
                 pairs = {(one, other) for one, other in cursor.fetchall()}
                 cursor.execute(PLAIN)

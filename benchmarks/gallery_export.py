@@ -46,14 +46,14 @@ class Export:
 
     def add(self) -> None:
         """A page of new pictures, stored and modelled."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             collection.add_items(cursor, self.bench.pages + 1, 1)
             cursor.execute(f"{collection.ENTER_UPLOADS} on conflict do nothing", {"run": collection.RUN})
         self.bench.build()
         self._thumbnails()
 
     def _thumbnails(self) -> None:
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             for recipe in thumbnails(self.settings):
                 given = {"recipe": recipe.digest, "folder": f"derivatives/thumbnail/{recipe.digest}/"}
                 cursor.execute(MAKE_THUMBNAIL, given)

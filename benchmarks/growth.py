@@ -64,7 +64,7 @@ class Bench:
     @classmethod
     def fresh(cls, settings: Settings, items: int) -> Bench:
         """Beside a warehouse that has nothing yet."""
-        with closing(postgres.connect(settings)) as connection:
+        with closing(postgres.connect(settings, as_owner=True)) as connection:
             migrate.migrate(connection)
         return cls(settings, items)
 
@@ -79,7 +79,7 @@ class Bench:
 
     def make(self, more: Callable[[Cursor], None], tuning: str = "") -> None:
         """The collection as it is loaded and registered, not modelled yet. tuning: SQL before it."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             if tuning:
                 cursor.execute(tuning)
             collection.add_items(cursor, 1, self.pages)
@@ -88,11 +88,11 @@ class Bench:
 
     def settle(self, library: str = NO_LIBRARY) -> None:
         """As after some runs: statistics are known, and all pictures were looked through for what they lack."""
-        with closing(postgres.connect(self.settings)) as connection:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("vacuum analyze")
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             work_list = derivative_ledger.WorkList("wallhaven", (), library, 5)
             work_list.count(cursor)
             work_list.passed(cursor)
@@ -105,41 +105,41 @@ class Bench:
 
     def nothing_new(self) -> None:
         """A page that is known, and the build after it."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             collection.see_again(cursor)
         self.build()
 
     def thousand_new(self) -> None:
         """1,008 new items, and the build after them."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             collection.add_items(cursor, self.pages + 1, NEW_PAGES)
         self.pages += NEW_PAGES
         self.build()
 
     def pending(self) -> None:
         """What Freeze asks."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             cursor.execute(PENDING)
 
     def details(self) -> None:
         """What FetchDetails asks."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             page_ledger.details_wanted(cursor, 120)
 
     def summary(self) -> None:
         """What Report and the summary count."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             audit_ledger.backlog(cursor)
             audit_ledger.upload_statuses(cursor)
 
     def gallery(self) -> None:
         """What tells whether the gallery may have changed."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             gallery_ledger.as_of(cursor)
 
     def derive(self) -> None:
         """What tells whether a picture lacks something."""
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             derivative_ledger.WorkList("wallhaven", (), NO_LIBRARY, 5).count(cursor)
 
     def timed(self, work: Callable[[], None], times: int = TIMES) -> tuple[float, float]:
@@ -153,13 +153,13 @@ class Bench:
 
     def blocks(self) -> int:
         """Blocks that the statements of the last build touch."""
-        with closing(postgres.connect(self.settings)) as connection, connection.cursor() as cursor:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection, connection.cursor() as cursor:
             return sum(plans.blocks(plans.built(cursor, sql)) for sql in plans.statements(self.dbt.folder).values())
 
     def active(self) -> float:
         """Seconds that backends were active so far."""
         time.sleep(0.2)  # a backend tells of its time when it ends
-        with postgres.transaction(self.settings) as cursor:
+        with postgres.transaction(self.settings, as_owner=True) as cursor:
             cursor.execute(ACTIVE)
             (seconds,) = cursor.fetchone() or (0.0,)
         return float(seconds)

@@ -41,7 +41,7 @@ class Listing:
 
     def page(self, number: int) -> bytes:
         """A page of the search, as the API writes it."""
-        with closing(postgres.connect(self.settings)) as connection, connection.cursor() as cursor:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection, connection.cursor() as cursor:
             cursor.execute(RECORDS, (self.pages - number + 1,))
             records = [payload for (payload,) in cursor.fetchall()]
         last = -(-self.total // PER_PAGE)

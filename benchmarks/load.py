@@ -79,7 +79,7 @@ def measure(settings: Settings, name: str, records: int, work: Callable[[], obje
 def active(settings: Settings) -> float:
     """Seconds that backends were active so far."""
     time.sleep(0.2)
-    with postgres.transaction(settings) as cursor:
+    with postgres.transaction(settings, as_owner=True) as cursor:
         cursor.execute(ACTIVE)
         (seconds,) = cursor.fetchone() or (0.0,)
     return float(seconds)
@@ -87,7 +87,7 @@ def active(settings: Settings) -> float:
 
 def upsert(settings: Settings, bodies: dict[str, bytes]) -> None:
     """Parse, then execute_values with ON CONFLICT, a page a statement, in one transaction."""
-    with postgres.transaction(settings) as cursor:
+    with postgres.transaction(settings, as_owner=True) as cursor:
         for body in bodies.values():
             execute_values(cursor, UPSERT, [(item["id"], json.dumps(item)) for item in json.loads(body)["data"]])
 
@@ -106,9 +106,9 @@ def main(records: int) -> int:
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         settings = Settings(draenei_home=Path(folder))
         try:
-            with closing(postgres.connect(settings)) as connection:
+            with closing(postgres.connect(settings, as_owner=True)) as connection:
                 migrate.migrate(connection)
-            with postgres.transaction(settings) as cursor:
+            with postgres.transaction(settings, as_owner=True) as cursor:
                 kept, bodies = made_pages(cursor, records)
                 cursor.execute(FRESH)
             records = len(bodies) * collection.PER_PAGE

@@ -76,7 +76,7 @@ class Bench:
 
     def run(self) -> Run:
         """One more minute's run."""
-        with postgres.transaction(self.growth.settings) as cursor:
+        with postgres.transaction(self.growth.settings, as_owner=True) as cursor:
             cursor.execute(RUNS_SO_FAR)
             ((number,),) = cursor.fetchall()
         asked, active, begun = len(self.listing.asked), self.growth.active(), time.perf_counter()
@@ -92,7 +92,7 @@ class Bench:
         wall = time.perf_counter() - begun
         if process.returncode:
             sys.exit(f"the run ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
-        with postgres.transaction(self.growth.settings) as cursor:
+        with postgres.transaction(self.growth.settings, as_owner=True) as cursor:
             cursor.execute(STEPS)
             steps = dict(cursor.fetchall())
             cursor.execute(STOPPED)

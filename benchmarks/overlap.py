@@ -116,7 +116,7 @@ def measure(catalogue: Catalogue, chunk_pages: int, per_minute: int, image_secon
 
 
 def _read(settings: Settings, twin: Twin, begun: float, per_minute: int) -> Measured:
-    with closing(postgres.connect(settings)) as connection, connection, connection.cursor() as cursor:
+    with closing(postgres.connect(settings, as_owner=True)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(MOMENTS)
         *moments, stored, rounds = cursor.fetchone() or ()
     first, page, last, end = (moment.timestamp() - begun for moment in moments)

@@ -30,7 +30,7 @@ def create(own: Settings, login: str, password: str) -> None:
         raise SettingsError("the reader has no password", where="READER_PASSWORD", mend="Set READER_PASSWORD.")
     names = {"login": sql.Identifier(login), "reader": sql.Identifier(READER), "password": sql.Literal(password)}
     try:
-        with postgres.transaction(own, "draenei-collector create_reader") as cursor:
+        with postgres.transaction(own, "draenei-collector create_reader", as_owner=True) as cursor:
             cursor.execute("select to_regrole(%s), to_regrole(quote_ident(%s))", (READER, login))
             group, known = cursor.fetchone() or (None, None)
             if not group:

@@ -17,7 +17,7 @@ bench-no-news: setup ## a whole run that finds nothing new
 	@$(BIN)/python -m benchmarks.no_news $(SIZES) $(HISTORY)
 
 bench-at-size: setup ## the goals of growth beside millions of items, resumable
-	@$(BIN)/python -m benchmarks.at_size $(AT) $(SIZES)
+	@$(BIN)/python -m benchmarks.at_size $(AT) $(SIZES) $(HISTORY)
 
 bench-dbt-nodes: setup ## a build with and without dbt's nodes in the scheduler
 	@$(BIN)/python -m benchmarks.dbt_nodes $(HISTORY)

@@ -22,7 +22,7 @@ Connect = Callable[[], psycopg2.extensions.connection]
 
 REPOSITORY = Path(__file__).parents[2]
 RUN = "2026-11-21T07:00"
-PATIENCE = 40.0  # seconds; a stage takes two or three on a machine that does nothing else
+PATIENCE = 90.0  # seconds; a stage takes two or three on a machine that does nothing else
 
 
 def wait_until(ask: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
