@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
 from luigi_tasks.gateways import dbt_profile
-from luigi_tasks.gateways.dbt import _kept_child as kept_child
+from luigi_tasks.gateways.dbt_process import kept_child
 from luigi_tasks.steps.model import selection
 from tests import parse_cache
 
