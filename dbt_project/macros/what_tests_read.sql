@@ -90,6 +90,20 @@ array(
 )
 {%- endmacro -%}
 
+{#-
+    The pictures whose hashes were written and not tested: those that the bands, which wait for the tests, have yet to
+    take in, and those of untested uploads for who tests without building.
+-#}
+{%- macro untested_pictures() -%}
+array(
+    select changes.wallhaven_id from {{ source('ops', 'picture_changes') }} as changes
+    where changes.model = 'int_picture_bands'
+    union
+    select uploads.wallhaven_id from {{ source('ops', 'uploads') }} as uploads
+    where uploads.tested_in is null or uploads.modelled_in is null
+)
+{%- endmacro -%}
+
 {#- Array of the keys of randomuser's records that untested batches loaded; key: SQL that gives one of them. -#}
 {%- macro untested_people(key) -%}
 array(
@@ -136,6 +150,8 @@ select
 {{ in_untested_batches() }}
 {%- elif identifier.startswith(('wallpaper', 'pending_', 'int_wallpaper_')) -%}
 wallhaven_id = any({{ untested_wallpapers() }})
+{%- elif identifier == 'int_picture_hashes' -%}
+wallhaven_id = any({{ untested_pictures() }})
 {%- elif identifier == 'run_audit' -%}
 run_key = any(array(
     select batches.run_key from {{ source('ops', 'batches') }} as batches where batches.tested_in is null

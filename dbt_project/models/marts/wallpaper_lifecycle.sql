@@ -1,24 +1,25 @@
 {{ config(materialized='view', access='public') }}
 
 -- Reads tables only: a view on a staging view would vanish whenever that one is rebuilt. Whoever was never missed nor
--- rated anew has one interval, from its first version; sightings are read for the others alone.
+-- rated anew has one interval, from its first version; sightings are read for the others alone. Nothing is materialized
+-- and all is kept apart by wallhaven_id, so that what a reader asks of some wallpapers reaches each table's index.
 
 with
 
-denials as (
+denials as not materialized (
     {{ wallhaven_denials() }}
 ),
 
-absences as (
+absences as not materialized (
     {{ wallhaven_absences() }}
 ),
 
-takedowns as (
+takedowns as not materialized (
     select * from {{ source('ops', 'tombstones') }}
     where wallhaven_id is not null
 ),
 
-eventful as (
+eventful as not materialized (
     select wallhaven_id from denials
     union
     select wallhaven_id from absences
@@ -40,16 +41,22 @@ observations as (
 
 seen as (
     select
-        wallhaven_id,
-        fetched_at,
-        run_key,
-        page_name,
-        {{ json_text('payload', 'purity') }} as purity,
-        first_value({{ json_text('payload', 'purity') }}) over (
-            partition by wallhaven_id order by observation_key
+        eventful.wallhaven_id,
+        sightings.fetched_at,
+        sightings.run_key,
+        sightings.page_name,
+        {{ json_text('sightings.payload', 'purity') }} as purity,
+        first_value({{ json_text('sightings.payload', 'purity') }}) over (
+            partition by eventful.wallhaven_id order by sightings.observation_key
         ) as first_purity
-    from observations
-    where {{ of_wallpapers('select eventful.wallhaven_id from eventful') }}
+    from eventful
+    -- noqa: disable=LT02
+    cross join lateral (
+        select observations.* from observations
+        where observations.wallhaven_id = eventful.wallhaven_id
+        offset 0 -- noqa: AM09
+    ) as sightings
+    -- noqa: enable=LT02
 ),
 
 events as (
@@ -175,6 +182,33 @@ changes as (
     where is_change
 ),
 
+-- Who has no event, told by its own rows and not from the set of all who have one.
+known as (
+    select
+        wallhaven_id,
+        observed_at,
+        run_key,
+        page_name,
+        false as is_eventful
+    from {{ ref('wallpaper_versions') }}
+    where version_number = 1
+    union all
+    select
+        wallhaven_id,
+        null as observed_at,
+        null as run_key,
+        null as page_name,
+        true as is_eventful
+    from eventful
+),
+
+told as (
+    select
+        *,
+        bool_or(is_eventful) over (partition by wallhaven_id) as has_events
+    from known
+),
+
 final as (
     select
         wallhaven_id,
@@ -198,8 +232,8 @@ final as (
         page_name,
         null as tombstone_id,
         null as reason
-    from {{ ref('wallpaper_versions') }}
-    where version_number = 1 and wallhaven_id not in (select eventful.wallhaven_id from eventful)
+    from told
+    where not has_events
 )
 
 select * from final
