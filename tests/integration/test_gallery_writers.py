@@ -16,7 +16,12 @@ from luigi_tasks.steps import gallery
 from tests.conftest import Warehouse
 
 # Enough for dbt to have built something, and too little to be shown.
-BUILT = "create schema if not exists draenei_content; create table draenei_content.wallpapers (updated_at date, upload_status text)"
+BUILT = """
+create schema if not exists draenei_content;
+create table draenei_content.wallpapers (
+    wallhaven_id text, sha256 text, uploaded_at date, updated_at date, upload_status text
+);
+"""
 WRITERS: dict[str, Callable[[Settings, FolderStore], object]] = {
     "write": lambda settings, store: gallery.write(settings, store, gallery.home(settings)),
     "refresh": gallery.refresh,
