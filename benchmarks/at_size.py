@@ -105,7 +105,7 @@ class Kept:
 
     def _migrate(self) -> None:
         # Each time: what was kept may be older than the code.
-        with closing(postgres.connect(self.settings)) as connection:
+        with closing(postgres.connect(self.settings, as_owner=True)) as connection:
             migrate.migrate(connection)
 
     def _bench(self) -> growth.Bench:
