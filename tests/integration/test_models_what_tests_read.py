@@ -15,7 +15,20 @@ from luigi_tasks.gateways import dbt_profile, postgres
 from luigi_tasks.gateways.dbt import BAD, Dbt
 from luigi_tasks.steps.model import selection
 from tests.conftest import Warehouse
-from tests.integration.model_fixtures import EPOCH, Page, item, load
+from tests.integration.model_fixtures import EPOCH, Page, attempt, item, load
+
+# A build's own row of a picture is wrong.
+SPOIL = """
+create function draenei_intermediate.spoil() returns trigger language plpgsql
+as $$begin new.sha256 = null; return new; end$$;
+create trigger spoiled before insert on draenei_intermediate.int_picture_hashes
+for each row execute function draenei_intermediate.spoil()
+"""
+MEASURE = """
+insert into ops.image_metadata (sha256, status, reason, attempts, measured_with, bytes)
+values (repeat('ab', 32), 'unreadable', 'no bytes', 1, %s, 1000)
+on conflict (sha256) do update set measured_with = excluded.measured_with
+"""
 
 
 def page(number: int, wallhaven_id: str, **changes: Any) -> Page:
@@ -60,3 +73,27 @@ def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_de
     warehouse.rows("update draenei_content.wallpapers set category = 'landscape' where wallhaven_id = 'aaaaaa'")
     assert failures() == set(), "what was tested and is not touched is not read again"
     assert failures(replace(dbt, variables={**dbt.variables, "DRAENEI_TEST_WHOLE_TABLES": "1"})) == {"accepted_values"}
+
+
+@pytest.mark.prove
+def test_a_wrong_row_of_a_picture_is_found_until_it_is_mended(warehouse: Warehouse, tmp_path: Path) -> None:
+    dbt_profile.write_profile(tmp_path / "dbt", None)
+    dbt = Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt")
+
+    def failures() -> set[str]:
+        return {node.name for node in dbt.build(Silent(), selection("wallhaven")).nodes if node.status in BAD}
+
+    with closing(warehouse.connect()) as connection:
+        load(connection, [page(0, "aaaaaa")])
+        attempt(connection, "aaaaaa", 1, "stored", EPOCH)
+        connection.commit()
+    assert failures() == set()
+
+    warehouse.rows(SPOIL)
+    warehouse.rows(MEASURE, "one")
+    assert failures() == {"no_nulls_int_picture_hashes"}, "it was measured anew, and no upload is untested"
+    assert failures() == {"no_nulls_int_picture_hashes"}, "it is not forgotten"
+    warehouse.rows("drop trigger spoiled on draenei_intermediate.int_picture_hashes")
+    warehouse.rows(MEASURE, "another")
+    assert failures() == set()
+    assert warehouse.rows("select count(*) from ops.picture_changes") == [(0,)]
