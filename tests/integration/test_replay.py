@@ -233,7 +233,7 @@ def test_a_diff_names_what_a_change_of_the_code_changes_and_touches_nothing(
         patch.setattr(settings_module, "load", lambda: collecting.settings)
         done = CliRunner().invoke(verb, ["--diff"])
     assert (done.exit_code, done.exception) == (0, None), done.output
-    assert [line.endswith(" rows, equal") for line in done.output.splitlines()] == [True] * len(TABLES)
+    assert [line.endswith(" rows, equal") for line in done.stdout.splitlines()] == [True] * len(TABLES)
 
     read = validation.json.dumps
 

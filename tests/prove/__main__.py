@@ -135,9 +135,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=300, help="of the kill campaign (default 300; 0: none)")
     parser.add_argument(
         "--workers",
-        default=str(_cores() * 3 // 2),
+        default=str(_cores()),
         metavar="N",
-        help="processes for the tests (default: three for two cores, for the tests wait too)",
+        help="processes for the tests (default: one a core)",
     )
     return parser.parse_args()
 
