@@ -135,15 +135,20 @@ class Worker:
             cursor.execute("delete from ops.upload_claims where worker = %s", (self.number,))
             crash_point("publish.release.after")
 
-    def take(self, cursor: Cursor, after: int, limit: int = 1) -> tuple[list[Claim], int]:
-        """Claim up to `limit` open items behind position `after`, and the last one's position; none: nothing now."""
+    def take(self, connection: Connection, after: int, limit: int = 1) -> tuple[list[Claim], int]:
+        """Claim up to `limit` open items behind position `after`, and the last one's position; none: nothing now.
+
+        Each attempt is a transaction. One that finds a claim of another's, made since it looked, has locked it all the
+        same: kept for a second attempt the lock is out of order, and two processes wait for each other in a circle.
+        """
         values = {"run_key": self._run_key, "worker": self.number, "after": after, "lease": self._lease, "limit": limit}
         while True:
-            cursor.execute(TAKE, values)
-            if not (rows := cursor.fetchall()):
-                return [], after
-            cursor.execute(DROP_IF_DONE, ([row[0] for row in rows],))
-            done = {fence for (fence,) in cursor.fetchall()}
+            with connection, connection.cursor() as cursor:
+                cursor.execute(TAKE, values)
+                if not (rows := cursor.fetchall()):
+                    return [], after
+                cursor.execute(DROP_IF_DONE, ([row[0] for row in rows],))
+                done = {fence for (fence,) in cursor.fetchall()}
             if claims := [
                 Claim(ManifestItem(*item), fence, taken_down)
                 for fence, _, *item, taken_down in rows

@@ -96,10 +96,10 @@ class Crew:
 
     def _claim(self, worker: upload_claims.Worker, connection: Connection, limit: int) -> list[Claim]:
         crash_point("publish.claim.before")
-        with self._asking, connection, connection.cursor() as cursor:
-            claims, position = worker.take(cursor, self._after, limit)
+        with self._asking:
+            claims, position = worker.take(connection, self._after, limit)
             if not claims and self._after:  # what others gave back stands further up
-                claims, position = worker.take(cursor, 0, limit)
+                claims, position = worker.take(connection, 0, limit)
         self._after = position if claims else 0
         if claims:
             crash_point("publish.claim.after")

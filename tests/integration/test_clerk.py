@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from psycopg2.errors import UndefinedTable
@@ -43,8 +44,8 @@ def desk(warehouse: Warehouse) -> Iterator[Desk]:
             publishing.offer(f"w{seed:05}", picture(seed=seed))
         run_key, settings = publishing.freeze("1"), publishing.settings()
         with Worker(settings, run_key, lambda: None) as worker:
-            with postgres.transaction(settings) as cursor:
-                claims, _ = worker.take(cursor, 0, PICTURES)
+            with closing(postgres.connect(settings)) as connection:
+                claims, _ = worker.take(connection, 0, PICTURES)
             yield Desk(publishing, run_key, claims)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -16,6 +17,7 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.publishing import Claim, ClaimLost, Outcome, UploadOutcome
 from luigi_tasks.gateways import postgres, upload_claims, upload_ledger
 from luigi_tasks.gateways.upload_claims import Worker, connect, release
+from luigi_tasks.settings import Settings
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
 from tests.image_server import Request, serving, whole
@@ -49,8 +51,8 @@ def worker(publishing: Publishing, run_key: str, *, beats: bool = True, lease: f
 
 
 def take(publishing: Publishing, of: Worker, after: int = 0) -> Claim | None:
-    with postgres.transaction(publishing.settings()) as cursor:
-        claims, _ = of.take(cursor, after)
+    with contextlib.closing(postgres.connect(publishing.settings())) as connection:
+        claims, _ = of.take(connection, after)
         return claims[0] if claims else None
 
 
@@ -101,6 +103,55 @@ def test_of_sixteen_who_want_the_last_item_one_gets_it(publishing: Publishing) -
         for thread in threads:
             thread.join()
     assert len([claim for claim in got if claim]) == 1
+
+
+HELD_UP = """
+create function ops.held_up() returns trigger language plpgsql as $$
+begin
+    if new.worker = {worker} then
+        perform pg_advisory_xact_lock(42);
+    end if;
+    return new;
+end $$;
+create trigger held_up before insert on ops.upload_claims for each row execute function ops.held_up();
+"""
+CLAIM = """
+insert into ops.upload_claims (wallhaven_id, run_key, worker, fence, leased_until)
+values ('w00003', %s, %s, nextval('ops.upload_fences'), now() + interval '1 hour')
+"""
+
+
+def test_who_finds_the_claim_of_another_keeps_no_lock_of_it(publishing: Publishing) -> None:
+    run_key = publishing.freeze("1", upload_batch_limit=1)
+    settings = publishing.settings()
+    with contextlib.ExitStack() as stack:
+        holder, late = (stack.enter_context(worker(publishing, run_key)) for _ in range(2))
+        own, gate, other = (stack.enter_context(contextlib.closing(publishing.warehouse.connect())) for _ in range(3))
+        with gate, gate.cursor() as cursor:
+            cursor.execute(HELD_UP.format(worker=late.number))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        with gate, gate.cursor() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(42)")
+            taking = pool.submit(late.take, own, 0)
+            wait_until_locked(settings)
+            with other, other.cursor() as claiming:
+                claiming.execute(CLAIM, (run_key, holder.number))  # after `late` looked who holds what
+        assert taking.result(20) == ([], 0)
+        with other, other.cursor() as cursor:
+            cursor.execute("select worker from ops.upload_claims for update nowait")
+            assert cursor.fetchall() == [(holder.number,)]
+
+
+def wait_until_locked(settings: Settings) -> None:
+    """Until somebody waits for the advisory lock 42."""
+    deadline = time.monotonic() + 20
+    with postgres.transaction(settings) as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("select count(*) from pg_locks where locktype = 'advisory' and objid = 42 and not granted")
+            if cursor.fetchone() == (1,):
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waits")
 
 
 def test_the_heartbeat_holds_a_claim_past_its_lease(publishing: Publishing) -> None:
