@@ -19,6 +19,7 @@ def catalogue() -> Catalogue:
     return Catalogue.generate(30, small=True)
 
 
+@pytest.mark.prove
 def test_the_next_run_settles_the_row_of_one_that_was_killed(pipeline: Pipeline) -> None:
     stopped_in(pipeline, "Publish", Child.kill)
     assert pipeline.value("select state from ops.runs") == "running"

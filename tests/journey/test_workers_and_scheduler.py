@@ -140,6 +140,7 @@ def kill_and_go_on(pipeline: Pipeline, luigid: Luigid, child: Child) -> None:
     pipeline.whole()
 
 
+@pytest.mark.prove
 def test_a_failure_is_told_in_the_page_and_mended_by_the_same_command(pipeline: Pipeline, luigid: Luigid) -> None:
     pipeline.twin.faults.add(Fault("status", "search", status=403, times=None))
     failed = pipeline.collect(RUN, "--workers", "2", *luigid.words)
