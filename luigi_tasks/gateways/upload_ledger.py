@@ -57,16 +57,18 @@ from growing as g
 where m.manifest_id = g.manifest_id
 """
 
+# What is open is found by looking at one item after the other, in the manifest's order: `offset 0` keeps Postgres from
+# joining all of them with all uploads for the few that are asked for, which it does while it knows little of either.
 OPEN = """
-from ops.manifests as m
-inner join ops.manifest_items as i on m.manifest_id = i.manifest_id
+from ops.manifest_items as i
 where
-    m.run_key = %(run_key)s
+    i.manifest_id = (select m.manifest_id from ops.manifests as m where m.run_key = %(run_key)s)
     and not exists (
         select 1 from ops.uploads as u
         where
             u.wallhaven_id = i.wallhaven_id
-            and (u.run_key = m.run_key or (u.outcome = 'stored' and u.lost_at is null))
+            and (u.run_key = %(run_key)s or (u.outcome = 'stored' and u.lost_at is null))
+        offset 0
     )
 """
 COUNT_OPEN = "select count(*)" + OPEN

@@ -105,6 +105,30 @@ def test_of_sixteen_who_want_the_last_item_one_gets_it(publishing: Publishing) -
     assert len([claim for claim in got if claim]) == 1
 
 
+MANY = """
+insert into ops.manifest_items
+    (manifest_id, position, wallhaven_id, image_url, s3_key, file_type, file_size, width, height)
+select m.manifest_id, 4 + n, 'x' || lpad(n::text, 5, '0'), '', '', 'image/png', 1, 1, 1
+from ops.manifests as m cross join generate_series(1, 3000) as n where m.run_key = %(run)s;
+insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key, started_at, fence)
+select %(run)s, 'x' || lpad(n::text, 5, '0'), 1, 'gone', '', now(), n from generate_series(1, 1000) as n
+"""
+
+
+@pytest.mark.parametrize("analyzed", ["ops.uploads", ""])
+def test_a_claim_reads_what_it_takes_however_long_the_manifest_is(publishing: Publishing, analyzed: str) -> None:
+    run_key = publishing.freeze("1")
+    values = {"run_key": run_key, "worker": 1, "after": 1004, "lease": 60, "limit": 2}
+    with contextlib.closing(publishing.warehouse.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(MANY, {"run": run_key})
+        if analyzed:
+            cursor.execute(f"analyze {analyzed}")
+        cursor.execute(f"explain (analyze, buffers, format json) {upload_claims.TAKE}", values)
+        ((plan,),) = cursor.fetchall()
+    assert plan[0]["Plan"]["Actual Rows"] == 2
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 150
+
+
 HELD_UP = """
 create function ops.held_up() returns trigger language plpgsql as $$
 begin
