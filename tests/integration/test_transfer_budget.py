@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
@@ -93,8 +94,8 @@ def test_a_set_is_two_statements_whatever_its_size(publishing: Publishing, count
     run_key, settings = publishing.freeze("1"), publishing.settings()
     with Worker(settings, run_key, lambda: None) as worker:
         counting.said = Counter()
-        with postgres.transaction(settings) as cursor:
-            claims, _ = worker.take(cursor, 0, together)
+        with contextlib.closing(postgres.connect(settings)) as connection:
+            claims, _ = worker.take(connection, 0, together)
         assert (len(claims), counting.said.total()) == (together, 2)
         with postgres.transaction(settings) as cursor:
             assert upload_ledger.intend(cursor, run_key, [(claim, "00" * 32) for claim in claims]) == {}
@@ -111,7 +112,8 @@ def test_of_a_set_only_those_whose_claim_was_lost_are_left_out(publishing: Publi
         publishing.offer(f"w{seed:05}", picture(seed=seed))
     run_key, settings = publishing.freeze("1"), publishing.settings()
     with Worker(settings, run_key, lambda: None) as worker, postgres.transaction(settings) as cursor:
-        claims, _ = worker.take(cursor, 0, 4)
+        with contextlib.closing(postgres.connect(settings)) as connection:
+            claims, _ = worker.take(connection, 0, 4)
         stale = dataclasses.replace(claims[1], fence=claims[1].fence - 1000)
         upload_claims.release(cursor, claims[2])
         outcomes = [

@@ -131,8 +131,8 @@ def test_what_waits_for_the_clerk_is_one_set(publishing: Publishing, said: Count
         ThreadPoolExecutor(together) as hands,
         contextlib.closing(publishing.warehouse.connect()) as blocking,
     ):
-        with postgres.transaction(settings) as cursor:
-            claims, _ = worker.take(cursor, 0, together)
+        with contextlib.closing(postgres.connect(settings)) as connection:
+            claims, _ = worker.take(connection, 0, together)
         first, *others = claims
         with blocking.cursor() as cursor:
             cursor.execute("select from ops.upload_claims where fence = %s for update", (first.fence,))
