@@ -119,6 +119,8 @@ def _build(
             crash_point("model.role.before")
             variables["DRAENEI_DBT_ROLE"] = warehouse_roles.hand_over(cursor) or ""
             crash_point("model.role.after")
+        # Not with the grants: autovacuum, at work on a table, waits for these to be over, and an analyze waits for it.
+        with postgres.transaction(settings, as_owner=True) as cursor:
             table_statistics.analyze_changed(cursor)
         variables |= dbt_login.address(settings)
         crash_point("model.dbt.before")
