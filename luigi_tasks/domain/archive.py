@@ -12,6 +12,11 @@ LONGEST_SEGMENT, LONGEST_NAME = 200, 800  # bytes; a key holds more than the nam
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
+def unpacks_too_far(size: int, packed: int) -> bool:
+    """True for so many bytes from so many compressed ones when no honest file does that; a small one may."""
+    return size > SMALL and size > MOST_EXPANSION * packed
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file of a zip by its central directory. name: as written there; size, packed: bytes; mode: of Unix, or 0."""
@@ -43,6 +48,6 @@ def refusal(entry: Entry, largest: int) -> str:
         return "encrypted"
     if entry.size > largest:
         return f"{entry.size} bytes, IMAGE_MAX_BYTES allows {largest}"
-    if entry.size > SMALL and entry.size > MOST_EXPANSION * entry.packed:
+    if unpacks_too_far(entry.size, entry.packed):
         return f"unpacks to more than {MOST_EXPANSION} times its size"
     return ""

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
-from luigi_tasks.domain.archive import MOST_EXPANSION, SMALL
+from luigi_tasks.domain.archive import MOST_EXPANSION, unpacks_too_far
 from luigi_tasks.domain.errors import SourceError, SourceUnreachable
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.gateways.source_connection import HeadInTime
@@ -89,7 +89,7 @@ class SourceApi:
                     where=answer.url,
                     mend="Ask for less at once, or set SOURCE_PAGE_MAX_BYTES (SALES_MAX_BYTES for sales) higher.",
                 )
-            if len(body) > SMALL and len(body) > MOST_EXPANSION * answer.raw.tell():
+            if unpacks_too_far(len(body), answer.raw.tell()):
                 raise SourceError(
                     f"the answer unpacks to more than {MOST_EXPANSION} times its size",
                     where=answer.url,
