@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.transfer.history import OURS
 from benchmarks.transfer.report import measured_networks, medians
 
-OURS, DECODED = "draenei-collector", "draenei-collector, full decode"
+DECODED = f"{OURS}, full decode"
 TO_S3 = ("rclone", "img2dataset", "Scrapy", "the seed's way")
 CURLS = ("curl", "curl, one a core")
 Speeds = Mapping[str, float]
