@@ -6,7 +6,6 @@ import bisect
 import datetime
 import heapq
 from collections.abc import Iterator
-from contextlib import closing
 
 import psycopg2
 import pytest
@@ -32,7 +31,7 @@ select wait_seconds, granted_at, place from ops.take_request('wallhaven', %s, %s
 @pytest.fixture
 def cursor(warehouse: Warehouse) -> Iterator[psycopg2.extensions.cursor]:
     """Of a transaction in which the clock is simulated; rolled back."""
-    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+    with warehouse.rolled_back() as cursor:
         cursor.execute(CLOCK)
         yield cursor
 

@@ -17,6 +17,7 @@ from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.dbt import Dbt
 from luigi_tasks.gateways.dbt_process import Child
 from luigi_tasks.gateways.dbt_profile import write_profile
+from tests import parse_cache
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import wait_until
 
@@ -53,7 +54,7 @@ def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken
 
     assert built(dbt) == (1, "5")
     first = child()
-    assert (dbt.folder / "target" / "partial_parse.msgpack").exists()
+    assert (dbt.folder / parse_cache.PARSED).exists()
     (project / "models" / "one.sql").write_text(MODEL.format(what=2))
     assert built(dbt) == (2, "5"), "a model that was changed is read anew"
     more = replace(dbt, variables={**dbt.variables, "UPLOAD_MAX_ATTEMPTS": "7"})
@@ -63,7 +64,7 @@ def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken
 
     first.send_signal(signal.SIGKILL)
     assert wait_until(lambda: first.status() == psutil.STATUS_ZOMBIE, 5)
-    (dbt.folder / "target" / "partial_parse.msgpack").write_bytes(b"cut sho")
+    (dbt.folder / parse_cache.PARSED).write_bytes(b"cut sho")
     (project / "models" / "one.sql").write_text(MODEL.format(what=3))
     assert built(dbt) == (3, "5"), "a child that is gone is replaced, a cache that is broken is made anew"
     assert child() != first

@@ -11,8 +11,6 @@ from PIL import Image
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
-from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import Put
 from luigi_tasks.steps import takedown
 from luigi_tasks.steps.derive import derive
 from luigi_tasks.steps.recipes import recipes
@@ -20,6 +18,7 @@ from luigi_tasks.steps.rendering import render
 from tests.conftest import Warehouse
 from tests.hostile.images.jpegs import deep_scans
 from tests.image_server import serving
+from tests.integration.dying_store import Dying
 from tests.integration.fsck_fixtures import IDS, Collection
 from tests.integration.publish_fixtures import Publishing
 from tests.pictures import encoded, picture
@@ -74,20 +73,8 @@ def test_one_parameter_rebuilds_its_dependants_alone(collection: Collection) -> 
     assert derived(collection, **all_three)["pictures"] == 0, "the earlier parameters are there still"
 
 
-class Dying(FolderStore):
-    """The folder of a process that is killed after some puts."""
-
-    left = 3
-
-    def put_if_absent(self, *arguments: Any, **facts: Any) -> Put:
-        self.left -= 1
-        if self.left < 0:
-            raise StoreError("killed", where="", mend="")
-        return super().put_if_absent(*arguments, **facts)
-
-
 def test_what_a_killed_run_put_is_taken_up(collection: Collection) -> None:
-    dying = Dying(collection.publishing.folder)
+    dying = Dying(collection.publishing.folder, left=3)
     with pytest.raises(StoreError, match="killed"):
         derive(collection.settings(), "wallhaven", dying, Silent())
     put = {head.key for head in collection.store.list("derivatives/")}

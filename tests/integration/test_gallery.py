@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,7 +110,7 @@ def test_whatever_may_change_it_is_noticed_without_a_look_at_the_pictures(wareho
         "insert into ops.derive_passes (source, asked) values ('wallhaven', '')",
         "update ops.derive_passes set passed_at = clock_timestamp()",
     ]
-    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+    with warehouse.rolled_back() as cursor:
         cursor.execute(
             "insert into ops.runs (run_key, source, query_key, query, parameters, run_id, state, code_version,"
             " settings_sha256, source_address) values ('r', 'wallhaven', 'q', '', '{}', '', 'running', '', '', '')"
@@ -125,7 +124,6 @@ def test_whatever_may_change_it_is_noticed_without_a_look_at_the_pictures(wareho
         cursor.execute("insert into ops.listing_changes values ('r', 'q', 'b', now(), true)")
         cursor.execute("update ops.runs set state = 'succeeded'")
         assert gallery_ledger.as_of(cursor) == seen[-1], "a run that found nothing new"
-        connection.rollback()
 
 
 def _what_people_and_the_site_do_shows(c: Collecting, monkeypatch: pytest.MonkeyPatch) -> None:

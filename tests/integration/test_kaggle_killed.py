@@ -7,17 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-from typing import Any
 
 import pytest
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.domain.run import Run
-from luigi_tasks.gateways.folder_store import FolderStore
-from luigi_tasks.gateways.objects import Put
 from luigi_tasks.steps import derive
 from tests.conftest import Warehouse
+from tests.integration.dying_store import Dying
 from tests.integration.kaggle_fixtures import DATASET, PRODUCTS, Dataset, pictures, sha256
 from twin import kaggle as site
 
@@ -27,23 +25,11 @@ def dataset(warehouse: Warehouse) -> Dataset:
     return Dataset(warehouse, site.archive(PRODUCTS))
 
 
-class Dying(FolderStore):
-    """The store of a process that is killed after some puts."""
-
-    left = 7
-
-    def put_if_absent(self, *arguments: Any, **facts: Any) -> Put:
-        self.left -= 1
-        if self.left < 0:
-            raise StoreError("killed", where="", mend="")
-        return super().put_if_absent(*arguments, **facts)
-
-
 def test_a_killed_upload_goes_on(dataset: Dataset) -> None:
     run = dataset.run()
     dataset.fetch(run)
     with pytest.raises(StoreError, match="killed"):
-        dataset.keep(run, Dying(dataset.store.root))
+        dataset.keep(run, Dying(dataset.store.root, left=7))
     assert len(list(dataset.store.list("datasets/"))) == 7
     assert dataset.keep(run) == {"files": PRODUCTS, "stored": PRODUCTS, "known": 0}
     assert dataset.keep(run) == {"files": PRODUCTS, "stored": 0, "known": PRODUCTS}

@@ -74,14 +74,12 @@ def unchanged(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def cursor(unchanged: Warehouse) -> Iterator[psycopg2.extensions.cursor]:
     """On a warehouse in which dbt has made a mart and a staging table, after the grants; rolled back."""
-    connection = unchanged.connect()
-    with connection.cursor() as cursor:
+    with unchanged.rolled_back() as cursor:
         assert warehouse_roles.hand_over(cursor) == "draenei_transformer"
         cursor.execute("set local role draenei_transformer")
         cursor.execute(f"{MODEL}; create table draenei_staging.hidden (id integer)")
         cursor.execute("reset role")
         yield cursor
-    connection.close()
 
 
 @pytest.mark.parametrize(("role", "statement"), ALLOWED)

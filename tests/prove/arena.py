@@ -17,6 +17,7 @@ from pathlib import Path
 from luigi_tasks.gateways import embedded_postgres
 from luigi_tasks.gateways.folder_store import FolderStore
 from luigi_tasks.settings import Settings
+from tests import parse_cache
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
 from tests.prove.child import WRONG_PURITY
@@ -40,7 +41,7 @@ STATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "collected": ("modelled", ("publish", "whole")),
 }
 CASE = "case"
-PARSED = Path("dbt", "target", "partial_parse.msgpack")
+PARSED = Path("dbt", parse_cache.PARSED)
 CANARIES = {
     "WALLHAVEN_API_KEY": "canary-wallhaven-a1b2c3d4",
     "AWS_ACCESS_KEY_ID": "canary-aws-id-e5f6",
