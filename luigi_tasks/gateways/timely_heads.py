@@ -5,10 +5,14 @@ A timeout of a socket counts anew with each byte, so a head that drips would be 
 
 from __future__ import annotations
 
+from http.client import HTTPException
+
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
 from luigi_tasks.gateways import alarms
+
+TOO_LATE = "the response's head did not come whole in time"
 
 
 class TimelyHead(HTTPConnection):
@@ -17,10 +21,16 @@ class TimelyHead(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3's own
         """As HTTPConnection."""
         with alarms.after(self.timeout or 0, self.sock) as too_late:
-            response = super().getresponse()
+            try:
+                response = super().getresponse()
+            except (OSError, HTTPException):
+                # A host that goes on sending after the hang-up resets the connection, maybe before its end is read.
+                if too_late.is_set():
+                    raise TimeoutError(TOO_LATE) from None
+                raise
         if too_late.is_set():  # http.client takes headers that end early for whole ones
             response.close()
-            raise TimeoutError("the response's head did not come whole in time")
+            raise TimeoutError(TOO_LATE)
         return response
 
 

@@ -17,7 +17,7 @@ from luigi_tasks.gateways.guarded_store import guard
 from luigi_tasks.gateways.objects import Put, StoreUnavailable, open_store
 from luigi_tasks.steps.publish import publish
 from tests.conftest import Warehouse
-from tests.image_server import Request, serving, status, whole
+from tests.image_server import Answer, Request, serving, status, whole
 from tests.integration.publish_fixtures import Publishing
 from tests.pictures import picture
 from tests.s3_double import Server, s3_double
@@ -88,35 +88,37 @@ def test_a_host_that_comes_back_in_time_is_gone_on_with(publishing: Publishing) 
 
 
 def test_nine_dead_addresses_in_ten_slow_nothing(publishing: Publishing) -> None:
-    """Half of the dead hang, half are reset. The good ones are done in the time that the quick tries take."""
-    over, done = threading.Event(), []
+    """Half of the dead hang, half are reset. Every picture has had its quick try before any has a patient one."""
+    over, asked = threading.Event(), list[str]()
 
     def hang(request: Request) -> None:
         over.wait(60)
 
     for seed in range(60):
-        body = picture(seed=seed)
+        name, body = f"w{seed:05}", picture(seed=seed)
+        answer = whole(body) if seed % 10 == 0 else hang if seed % 2 else Request.hang_up
 
-        def good(request: Request, body: bytes = body) -> None:
-            whole(body)(request)
-            done.append(time.monotonic())
+        def noted(request: Request, name: str = name, answer: Answer = answer) -> None:
+            asked.append(name)
+            answer(request)
 
-        answer = good if seed % 10 == 0 else hang if seed % 2 else Request.hang_up
-        publishing.offer(f"w{seed:05}", body, answer)
+        publishing.offer(name, body, noted)
     settings = publishing.settings(image_answer_seconds=0.3, image_timeout_seconds=1, upload_concurrency=6)
-    run_key, begun = publishing.freeze("1"), time.monotonic()
+    run_key = publishing.freeze("1")
     try:
         publish(settings, run_key, publishing.store, Silent())
     finally:
         over.set()
     outcomes = publishing.outcomes(run_key)
-    assert [name for name, outcome in outcomes.items() if outcome == "stored"] == [
-        name for name in outcomes if int(name[1:]) % 10 == 0
-    ]
+    good = {name for name, outcome in outcomes.items() if outcome == "stored"}
+    assert good == {name for name in outcomes if int(name[1:]) % 10 == 0}
     assert len(outcomes) == 60
     assert set(outcomes.values()) == {"stored", "unreachable"}
-    hanging, hands = 30, 6
-    assert max(done) - begun < hanging / hands * 0.3 + 2, "no second try came before them"
+    last_good = max(at for at, name in enumerate(asked) if name in good)
+    again = [at for at, name in enumerate(asked) if name in asked[:at]]
+    assert {asked[at] for at in again} == set(outcomes) - good
+    hands = 6  # what is handed out together may arrive in any order
+    assert sum(at < last_good for at in again) < hands, "second tries came before them"
 
 
 @pytest.mark.parametrize("kind", ["denied", "skewed", "expired"])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.response import HTTPResponse
 
 from luigi_tasks.domain.errors import PipelineError, SourceError, SourceUnreachable
 from luigi_tasks.gateways.source_api import SourceApi
+from luigi_tasks.gateways.timely_heads import TimelyHead
 from tests.image_server import ImageServer, Request, serving, whole
 from twin import Account, Catalogue, Fault, Twin, faults
 
@@ -110,7 +114,7 @@ def test_a_response_that_never_ends_ends_in_time(api: SourceApi, twin: Twin, kin
 def test_headers_that_never_end_end_in_time(server: ImageServer) -> None:
     def answer(request: Request) -> None:
         request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in range(100):
+        for _ in range(400):
             request.wfile.write(b"x")
             time.sleep(0.05)
 
@@ -118,7 +122,25 @@ def test_headers_that_never_end_end_in_time(server: ImageServer) -> None:
     begun = time.monotonic()
     with own_api(server) as api, pytest.raises(SourceUnreachable, match="head did not come whole in time"):
         api.get("/search")
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.01, "did not come whole in time"), (60, "by the host")])
+def test_a_reset_after_the_hang_up_is_the_hang_up_s(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, words: str
+) -> None:
+    """A host that goes on sending answers the hang-up with a reset, which may be read before the end is."""
+
+    def reset(self: HTTPConnection) -> HTTPResponse:
+        time.sleep(0.3 if seconds < 1 else 0)
+        raise ConnectionResetError("by the host")
+
+    monkeypatch.setattr(HTTPConnection, "getresponse", reset)
+    ours, theirs = socket.socketpair()
+    connection = TimelyHead("127.0.0.1", timeout=seconds)
+    connection.sock = ours
+    with ours, theirs, pytest.raises(OSError, match=words):
+        connection.getresponse()
 
 
 @pytest.mark.parametrize("kind", ["truncate", "reset"])
