@@ -228,7 +228,7 @@ def test_who_alone_wants_the_budget_has_all_of_it(budgets: list[RequestBudget]) 
     begun = time.monotonic()
     for _ in range(9):
         budgets[Rank.REFRESH].take()
-    assert time.monotonic() - begun < 2 * 0.8 + 0.5
+    assert time.monotonic() - begun < 2 * 0.8 + 2
 
 
 def test_one_that_dies_while_it_waits_holds_nobody_up(warehouse: Warehouse, budgets: list[RequestBudget]) -> None:

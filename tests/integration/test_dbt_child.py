@@ -63,7 +63,7 @@ def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken
     assert first.children() == [], "and nothing of a build stays"
 
     first.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: first.status() == psutil.STATUS_ZOMBIE, 5)
+    assert wait_until(lambda: first.status() == psutil.STATUS_ZOMBIE, 20)
     (dbt.folder / parse_cache.PARSED).write_bytes(b"cut sho")
     (project / "models" / "one.sql").write_text(MODEL.format(what=3))
     assert built(dbt) == (3, "5"), "a child that is gone is replaced, a cache that is broken is made anew"

@@ -102,7 +102,7 @@ def test_a_429_is_obeyed_and_all_processes_hear_of_it(collecting: Collecting, tw
     twin.faults.add(Fault("throttle", "search", page=2, retry_after=1))
     run, begun = collecting.run(), time.monotonic()
     result = collecting.crawl(run)
-    assert 1.0 <= time.monotonic() - begun < 5
+    assert 1.0 <= time.monotonic() - begun < 30
     assert (result["records"], result["requests"]) == (60, 4)
     asked = [request.at for request in twin.api_calls()]
     assert asked[2] - asked[1] >= 0.99

@@ -82,8 +82,8 @@ def test_the_backend_of_a_killed_pipeline_does_not_live_on(
     holder.kill()
     holder.wait()
     killed = time.monotonic()
-    assert wait_until(lambda: takes(warehouse), 5), "the server went on with a dead client's statement"
-    assert time.monotonic() - killed < 5
+    assert wait_until(lambda: takes(warehouse), 20), "the server went on with a dead client's statement"
+    assert time.monotonic() - killed < 20
     assert warehouse.rows(BACKENDS) == [(0,)]
 
 

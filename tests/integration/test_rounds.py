@@ -178,7 +178,7 @@ def test_a_crawl_that_is_stopped_stops_its_round(collecting: Collecting) -> None
     assert no_thread_is_left()
     assert numbers(collecting, "select count(*) from ops.dbt_nodes") == [0]
     assert numbers(collecting, "select count(*) from ops.upload_claims") == [0]
-    assert wait_until(lambda: numbers(collecting, sessions) == [0], 5)
+    assert wait_until(lambda: numbers(collecting, sessions) == [0], 20)
     assert collecting.with_settings(chunk_pages=0).crawl(run)["pages"] == PAGES
 
 

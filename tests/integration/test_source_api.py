@@ -104,11 +104,11 @@ def test_a_redirect_is_not_followed(api: SourceApi, twin: Twin, server: ImageSer
 
 @pytest.mark.parametrize("kind", ["drip", "slow"])
 def test_a_response_that_never_ends_ends_in_time(api: SourceApi, twin: Twin, kind: str) -> None:
-    twin.faults.add(Fault(kind, "search", seconds=0.05 if kind == "drip" else 3))
+    twin.faults.add(Fault(kind, "search", seconds=0.05 if kind == "drip" else 30))
     begun = time.monotonic()
     with pytest.raises(SourceUnreachable, match="no whole answer"):
         api.get("/search")
-    assert 0.9 <= time.monotonic() - begun < 2.5
+    assert 0.9 <= time.monotonic() - begun < 10
 
 
 def test_headers_that_never_end_end_in_time(server: ImageServer) -> None:

@@ -112,7 +112,7 @@ def test_a_second_collect_exits_with_10_and_touches_nothing(pipeline: Pipeline) 
     for run_id in (RUN, LATER_RUN):
         begun = time.monotonic()
         second = pipeline.collect(run_id)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
         assert second.returncode == 10
         assert re.search(r"another Collect of wallhaven is running \(wallhaven/draenei-\w+/\S+, since", second.stderr)
         assert "python -m luigi_tasks status" in second.stderr

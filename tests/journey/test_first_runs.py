@@ -144,7 +144,7 @@ def assert_same_run_does_nothing(pipeline: Pipeline) -> None:
     pipeline.twin.clear_requests()
     begun = time.monotonic()
     again = pipeline.collect(RUN_3)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert again.returncode == 0, again.stderr
     assert f"{RUN_3} is complete: nothing to do" in again.stdout
     assert pipeline.twin.requests == []

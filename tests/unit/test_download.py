@@ -124,8 +124,8 @@ def test_a_host_that_goes_on_throttling_is_left_alone(server: ImageServer) -> No
 def test_a_wait_beyond_the_deadline_is_not_waited(server: ImageServer, form: str) -> None:
     value = "3600" if form == "seconds" else formatdate(time.time() + 3600, usegmt=True)
     begun = time.monotonic()
-    problem = failure(server, status(429, Retry_After=value), image_timeout_seconds=5)
-    assert time.monotonic() - begun < 2
+    problem = failure(server, status(429, Retry_After=value), image_timeout_seconds=60)
+    assert time.monotonic() - begun < 20
     assert problem.retry_after == pytest.approx(3600, abs=60)
     assert server.asked["/x"] == 1
 
@@ -201,19 +201,19 @@ def test_nobody_listening_is_unreachable() -> None:
 
 def drip_body(request: Request) -> None:
     request.head(200, Content_Type="image/png", Content_Length=1000)
-    for _ in range(100):
+    for _ in range(400):
         request.wfile.write(b"x")
         time.sleep(0.05)
 
 
 def drip_headers(request: Request) -> None:
-    for byte in b"HTTP/1.1 200 OK\r\nX-Padding: " + b"x" * 100:
+    for byte in b"HTTP/1.1 200 OK\r\nX-Padding: " + b"x" * 400:
         request.connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def say_nothing(request: Request) -> None:
-    time.sleep(3)
+    time.sleep(20)
 
 
 @pytest.mark.parametrize("answer", [drip_body, drip_headers, say_nothing])
@@ -221,7 +221,7 @@ def test_the_deadline_is_for_everything_together(server: ImageServer, answer) ->
     begun = time.monotonic()
     problem = failure(server, answer, image_timeout_seconds=0.6)
     assert problem.outcome is Outcome.UNREACHABLE
-    assert 0.5 < time.monotonic() - begun < 2
+    assert 0.5 < time.monotonic() - begun < 10
 
 
 def test_a_stop_ends_a_download_at_once_and_charges_nothing(server: ImageServer) -> None:
@@ -234,7 +234,7 @@ def test_a_stop_ends_a_download_at_once_and_charges_nothing(server: ImageServer)
         pytest.raises(DownloadStopped),
     ):
         downloader.fetch(server.url("/x"))
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
 
 
 def endless(request: Request) -> None:

@@ -56,7 +56,7 @@ def test_a_body_that_is_taken_in_sips_is_given_up_as_a_whole(ends: tuple[socket.
 
     def sip() -> None:
         while not over.wait(0.05):
-            theirs.recv(1 << 19)
+            theirs.recv(1 << 17)
 
     sipping = threading.Thread(target=sip)
     sipping.start()
@@ -64,7 +64,7 @@ def test_a_body_that_is_taken_in_sips_is_given_up_as_a_whole(ends: tuple[socket.
     try:
         with pytest.raises(TimeoutError):
             ours.sendall(LARGE)
-        assert time.monotonic() - begun < 2.5, "32 MiB in sips of half a megabyte take longer"
+        assert time.monotonic() - begun < 10, "32 MiB in sips of an eighth of one take longer"
     finally:
         over.set()
         sipping.join()

@@ -59,7 +59,7 @@ def test_a_host_that_falls_silent_in_the_middle_is_given_up(server: ImageServer)
     with Downloader(settings) as downloader, pytest.raises(PictureError) as raised:
         downloader.fetch_quickly(server.url("/x"), expected_bytes=len(BODY))
     assert (raised.value.outcome, raised.value.reason) == (Outcome.UNREACHABLE, "timed out")
-    assert 0.5 < time.monotonic() - begun < 3
+    assert 0.5 < time.monotonic() - begun < 10
     over.set()
 
 
@@ -71,5 +71,5 @@ def test_a_stop_is_seen_while_nothing_comes(server: ImageServer) -> None:
     settings = Settings(wallhaven_image_hosts=(server.host,))
     with Downloader(settings, stop) as downloader, pytest.raises(DownloadStopped):
         downloader.fetch(server.url("/x"), expected_bytes=len(BODY))
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     over.set()
