@@ -90,6 +90,7 @@ class Pipeline:
         own_config = home.parent / "luigi.cfg"
         own_config.write_text("[core]\nscheduler_port = 1\n")
         self.environ = {
+            "DRAENEI_PROGRESS": "none",  # else a slow machine has lines where a fast one has none
             "PATH": os.defpath,
             "HOME": str(home / "user"),
             "DRAENEI_HOME": str(home),

@@ -42,7 +42,7 @@ def test_a_failing_test_is_seen_gates_the_uploads_and_the_same_command_goes_on_t
     pipeline: Pipeline, luigid: Luigid
 ) -> None:
     pipeline.rows(ONE_TOO_MANY)
-    failed = pipeline.collect(RUN, *luigid.words, DETAILS_PER_RUN="0")
+    failed = pipeline.collect(RUN, *luigid.words, DETAILS_PER_RUN="0", DRAENEI_PROGRESS="plain")
     assert failed.returncode == 30, failed.stderr
     assert f"Model: ✗ test {TEST}  fail, " in failed.stderr
 

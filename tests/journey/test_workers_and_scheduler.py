@@ -166,7 +166,7 @@ def test_a_backfill_over_run_ids(pipeline: Pipeline) -> None:
     what = ["--of", "Collect", "--param-name", "run_id"]
     when = ["--start", "2026-11-21T0700", "--stop", "2026-11-21T0702", "--now", "1795248000"]
     command = ("luigi", "--module", "luigi_tasks", "RangeByMinutes", *what, *when, "--workers", "2")
-    ended = pipeline.run(*command, DRAENEI_PROGRESS="none").ended()
+    ended = pipeline.run(*command).ended()
     assert (ended.returncode, ended.stderr) == (0, "")
     assert pipeline.rows("select run_id, state, error from ops.runs order by run_id") == [
         (RUN, "succeeded", None),
