@@ -89,7 +89,6 @@ select run_key || n, source, query_key, query, parameters, run_id || n, state, c
 from ops.runs cross join generate_series(1, 200) as n where run_key = 'wallhaven/draenei/growth';
 update ops.pages set run_key = run_key || (1 + page_id % 200)
 where run_key = 'wallhaven/draenei/growth' and page_name <> 'page-00000001';
-update ops.manifest_items set manifest_id = manifest_id + position % 100
 """
 # Who has more than one interval: 1,500 were rated anew, 900 others withheld, some of them denied.
 EVENTFUL = """
