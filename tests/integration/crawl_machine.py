@@ -180,6 +180,7 @@ class CrawlMachine(RuleBasedStateMachine):
             assert one.ids_seen <= len(one.read), "what the sweep read beside it is not the certificate's"
             assert self.sweeps or one.ids_seen == len(one.read)
             assert set(one.totals) <= set(watch.totals)
+            assert all(newest <= watch.top for _, newest in one.intervals), "nothing above its first record is claimed"
             claimed = {r for r in watch.standing if one.claims(self.site.placed[r])}
             assert claimed <= one.read, "every record that is certified was seen"
             unnamed = {r for r in watch.standing - claimed if not one.trusts(self.site.placed[r])}

@@ -28,23 +28,28 @@ class Change(NamedTuple):
 
 @dataclass
 class Watch:
-    """What a crawl could see. standing: listed at every moment since it began; shown: records of its answers, with
-    the totals that these claimed. moved: kinds of what happened since its last answer."""
+    """What a crawl could see. standing: listed at every moment since it began; top: the newest when its first answer
+    may have been kept; shown: records of its answers, with the totals that these claimed; moved: kinds of what happened
+    since its last answer."""
 
     began: int
     standing: set[str]
+    top: datetime.datetime
     shown: set[str] = field(default_factory=set)
     totals: list[int] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
     moved_before: set[str] = field(default_factory=set)
 
-    def answered(self) -> None:
-        """What happens from now on does so after this answer."""
+    def answered(self, top: datetime.datetime) -> None:
+        """What happens from now on does so after this answer; nobody knows yet whether it is kept."""
+        self.top = self.top if self.totals else top
         self.moved_before, self.moved = self.moved, set()
 
     def interrupted(self) -> None:
         """Nobody knows whether the last answer was kept."""
         self.moved |= self.moved_before
+        if len(self.totals) <= 1:
+            self.top = datetime.datetime.max
 
     @property
     def blinded(self) -> bool:
@@ -108,7 +113,7 @@ class Site:
 
     def watch(self, run_key: str, planned: Iterable[Change | None]) -> None:
         """A process reads for the run from now on; after each of its answers the next of these happens."""
-        self.watches.setdefault(run_key, Watch(self.now, set(self.listed)))
+        self.watches.setdefault(run_key, Watch(self.now, set(self.listed), datetime.datetime.max))
         self.reading, self.planned = run_key, list(planned)
 
     def answered(self, _: str) -> None:
@@ -117,7 +122,7 @@ class Site:
         number, found = int(params.get("page", "1")), find(self.catalogue.snapshot()[1], params, keyed=False, seed="")
         watch = self.watches[self.reading]
         watch.shown |= {one.id for one in found.shown[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]}
+        watch.answered(max(self.listed.values()))
         watch.totals.append(found.total)
-        watch.answered()
         if self.planned and (change := self.planned.pop(0)):
             self.happen(change)
