@@ -272,7 +272,7 @@ class Walk:
             ids_seen=len(set().union(*(read.ids for read in self._reads))),
             stopped_at=self.stopped_at,
             intervals=tuple(one for one in (*own, *aside) if one),
-            coverage=tuple(one for one in coverage if one),
+            coverage=tuple(merged(one for one in coverage if one)),
             gaps=tuple(self._gaps),
             total_first=self._reads[0].total,
             total_last=self._reads[-1].total,

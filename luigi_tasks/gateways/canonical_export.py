@@ -6,6 +6,7 @@ serial numbers   page_id, batch_id, quarantine_id: the order in which rows came
 wall clocks      when a row was written, as opposed to when the source answered
 which page of several with the same bytes was loaded first: loads are counted per body, not per page
 what is not in a response: a run's state and circumstances, and of `wallpapers` what its uploads say
+of what sweeps, uploads and takedowns say too: all but the firsts of what the answers say
 models that more than responses feed; tests/unit/test_canonical_export.py names each with its reason
 """
 
@@ -29,7 +30,7 @@ ROWS_AT_ONCE = 2000
 class Table:
     """A table or model of the export: its unique key, the columns left out, or the query that stands for it.
 
-    source: whose rows, in a query that says {source}.
+    key: () for the whole row. source: whose rows, in a query that says {source}.
     """
 
     name: str
@@ -41,8 +42,9 @@ class Table:
     @property
     def rows(self) -> str:
         """SQL of the rows: (key as text, row as jsonb), in the order of the key."""
-        key = "jsonb_build_array({})::text".format(", ".join(f"t.{column}" for column in self.key))
+        columns = ", ".join(f"t.{column}" for column in self.key)
         removed = "".join(f" - '{column}'" for column in sorted(self.without))
+        key = f"jsonb_build_array({columns})::text" if columns else f"(to_jsonb(t){removed})::text"
         relation = f"({self.query.format(source=self.source)})" if self.query else self.name
         # Every name in it is a constant of this module.
         return f'select {key} collate "C" as key, to_jsonb(t){removed} as row from {relation} as t order by 1'  # noqa: S608
@@ -72,6 +74,14 @@ from ops.loads as l
 where l.source = '{source}'
 window body as (partition by l.entity, l.body_sha256)
 """
+# A sweep that missed a wallpaper begins an interval, and a replay knows no sweep. When each state was first reached,
+# but that of being missing, is said by answers alone.
+FIRST_STATES = """
+select distinct on (wallhaven_id, state, reason) wallhaven_id, state, reason, valid_from, run_key, page_name
+from draenei_content.wallpaper_lifecycle
+where state in ('active', 're_rated', 'withheld', 'gone')
+order by wallhaven_id, state, reason, valid_from, run_key, page_name
+"""
 SIGHTING = ("wallhaven_id", "observation_key")
 TABLES = (
     Table("raw.wallhaven_search", ("body_sha256", "position"), frozenset({"batch_id", "fetched_at"})),
@@ -95,6 +105,7 @@ TABLES = (
         frozenset({"quarantine_id", "page_id", "batch_id", "quarantined_at", "closed_at"}),
         "select * from ops.quarantine where state = 'open' and source = '{source}'",
     ),
+    Table("draenei_intermediate.int_wallpaper_observations", (), frozenset({"batch_id"})),
     Table("draenei_intermediate.int_wallpaper_details", SIGHTING),
     Table("draenei_content.wallpaper_versions", SIGHTING),
     Table("draenei_content.wallpaper_metrics", SIGHTING),
@@ -105,6 +116,7 @@ TABLES = (
         ("wallhaven_id",),
         frozenset({"s3_key", "sha256", "upload_status", "upload_attempts", "updated_at"}),
     ),
+    Table("draenei_content.wallpaper_lifecycle", ("wallhaven_id", "state", "reason"), query=FIRST_STATES),
 )
 
 

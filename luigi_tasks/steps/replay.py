@@ -73,7 +73,8 @@ def replay(
         # is of it: without that the next run would ask for pictures that are there, or that were taken down.
         with postgres.transaction(settings) as cursor:
             sums = _load(cursor, source, store, pages, runs, progress)
-            adopted = _ask_the_bucket(cursor, source, store, progress) if only is None else {}
+            # A comparison is of responses alone; who was taken down decides what they say of a wallpaper's life.
+            adopted = _ask_the_bucket(cursor, source, store, progress, adopting=only is None)
             crash_point("replay.commit.before")
         crash_point("replay.commit.after")
         for run_key in runs:
@@ -84,11 +85,13 @@ def replay(
     return {"runs": len(runs), **asdict(sums), "pages": len(pages), **adopted}
 
 
-def _ask_the_bucket(cursor: Cursor, source: str, store: ObjectStore, progress: Progress) -> dict[str, int]:
+def _ask_the_bucket(
+    cursor: Cursor, source: str, store: ObjectStore, progress: Progress, *, adopting: bool
+) -> dict[str, int]:
     crash_point("adopt.restore.before")
     tombstones.restore(cursor, store)
     crash_point("adopt.restore.after")
-    return adopt.adopt(cursor, store, progress) if source == "wallhaven" else {}
+    return adopt.adopt(cursor, store, progress) if adopting and source == "wallhaven" else {}
 
 
 def _refuse_what_is_there(settings: Settings, source: str) -> None:

@@ -73,7 +73,8 @@ OTHER_VALUE = {
 }
 COLUMNS = """
 select column_name, case when is_identity = 'YES' then 'default' else data_type end
-from information_schema.columns where table_schema || '.' || table_name = %s
+from information_schema.columns inner join information_schema.tables using (table_schema, table_name)
+where table_schema || '.' || table_name = %s and table_type = 'BASE TABLE'
 """
 LEFT_OUT = {
     "raw.wallhaven_search": {"batch_id", "fetched_at"},
@@ -85,6 +86,7 @@ LEFT_OUT = {
     "ops.pages": {"page_id"},
     "ops.loads": {"page_id", "batch_id", "loaded", "duplicate", "quarantined", "unexpected_fields", "repeats"},
     "ops.quarantine": {"quarantine_id", "page_id", "batch_id", "quarantined_at", "closed_at"},
+    "draenei_intermediate.int_wallpaper_observations": {"batch_id"},
     "draenei_content.wallpapers": {"s3_key", "sha256", "upload_status", "upload_attempts", "updated_at"},
 }
 # Left out as a page's own, and counted per body.
@@ -100,7 +102,7 @@ def test_every_column_counts_but_the_ones_that_are_left_out_by_name(
     checked = 0
     with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
         for table in TABLES:
-            cursor.execute(COLUMNS, (table.name,))
+            cursor.execute(COLUMNS, (table.name,))  # of views none
             for column, kind in cursor.fetchall():
                 before = canonical_export.digest(connection, table)
                 _drop_constraints(cursor, table.name)
@@ -149,7 +151,9 @@ def test_the_order_is_that_of_the_responses_not_of_the_keys(
         assert (done.exit_code, done.exception) == (0, None)
         assert "runs 2  pages 4  received 60  loaded 30  duplicate 30" in done.output
         own = databases.beside(collecting.settings, name, tmp_path)
-        assert [line.split()[::-1] for line in done.output.splitlines()[-12:]] == [*map(list, digests(own).items())]
+        assert [line.split()[::-1] for line in done.output.splitlines()[-len(TABLES) :]] == [
+            *map(list, digests(own).items())
+        ]
         with postgres.transaction(own) as cursor:
             cursor.execute("select run_key, sum(loaded), sum(duplicate) from ops.loads group by 1 order by 1")
             assert cursor.fetchall() == [(earlier.key, 0, 30), (later.key, 30, 0)]

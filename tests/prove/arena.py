@@ -24,9 +24,10 @@ from tests.prove.child import WRONG_PURITY
 from tests.prove.launched import Launcher
 from tests.prove.process import MODULE, Child, environment, surroundings
 from tests.prove.service import Service, listening
-from tests.prove.world import QUARANTINED, World
+from tests.prove.world import NAMELESS, QUARANTINED, World
 from tests.s3_double import Manners, Server, State, Version, s3_double
 from twin import Account, Catalogue, Fault, Twin
+from twin.wallpaper import EXTENSIONS
 
 PICTURES = 26
 PER_MINUTE = 3000
@@ -110,16 +111,20 @@ class Arena:
     @property
     def planted(self) -> dict[str, str]:
         """What has to become of the wallpapers that misbehave; all others are to be stored."""
-        refused, gone, bad = self.twin.catalogue.ids[-3:]
-        return {refused: "refused", gone: "gone", bad: QUARANTINED}
+        _, nameless, *_, refused, gone, bad = self.twin.catalogue.ids
+        return {refused: "refused", gone: "gone", bad: QUARANTINED, nameless: NAMELESS}
 
     def misbehave(self, *more: Fault) -> None:
-        """For ever: one record is bad, one picture gone, one leads to a host that is not allowed; before that, more."""
-        refused, gone, bad = self.planted
+        """For ever: one record is bad, one has no id, one picture is gone, one leads to a host that is not allowed.
+
+        more: what goes wrong before that.
+        """
+        refused, gone, bad, nameless = self.planted
         self.twin.faults.clear()
         self.twin.faults.add(
             *more,
             Fault("set_field", "search", times=None, page=1, id=bad, field="purity", value=WRONG_PURITY),
+            Fault("missing_field", "search", times=None, page=2, id=nameless, field="id"),
             Fault("status", "image", times=None, id=gone, status=404),
             Fault("redirect", "image", times=None, id=refused, location=self.bait.url("/bait")),
         )
@@ -134,6 +139,18 @@ class Arena:
     def takedown_target(self) -> str:
         """A wallpaper that is stored when a run is complete."""
         return self.twin.catalogue.ids[0]
+
+    @property
+    def taken(self) -> str:
+        """A wallpaper whose key another program may have taken."""
+        return self.twin.catalogue.ids[2]
+
+    @property
+    def taken_key(self) -> str:
+        """That key."""
+        one = self.twin.catalogue.get(self.taken)
+        assert one
+        return f"wallpapers/{one.id}.{EXTENSIONS[one.file_type]}"
 
     def start(self, world: World, scope: str, fault: str = "") -> Child:
         """Start a process of a scope; fault: point:n:action, or line:k:kill, with k = 0 only to count."""
@@ -186,6 +203,7 @@ class Arena:
             "upload_lease_seconds": LEASE_SECONDS,
             "upload_concurrency": 3,
             "details_per_run": 4,
+            "quarantine_max_share": 0.1,
         }
         canaries = {name.lower(): value for name, value in CANARIES.items()}
         return self._warehouse().settings(**{**own, **bucket, **canaries})

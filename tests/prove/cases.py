@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -15,26 +12,19 @@ from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.gateways import embedded_postgres, fsck_ledger, postgres
 from tests.prove import lines
 from tests.prove.arena import LEASE_SECONDS, Arena
+from tests.prove.company import AFTERWARDS, company
 from tests.prove.invariants import INVARIANTS, Ended, World, check
 from tests.prove.plan import Case
 from tests.prove.process import LINE, PATIENCE, Child
-from twin import Fault
 
-PICTURE_SCOPES = frozenset({"publish", "publish2", "told", "whole", "rounds"})
+PICTURE_SCOPES = frozenset({"publish", "publish2", "told", "whole", "rounds", "abandoned", "later"})
 STEP = {"load": "Load", "model": "Model", **dict.fromkeys(PICTURE_SCOPES, "Report")}
 PEER_SECONDS = 3.0
 # Scopes that hold the pipeline's lock, the points at which they do not, and how another process of them ends then.
-LOCKED, KEPT_OUT = frozenset({"load", "model", "publish", "told"}), 10
+LOCKED, KEPT_OUT = frozenset({"load", "model", "publish", "told", "abandoned"}), 10
 WITHOUT_LOCK = ("run.lock.", "run.unlock.", "run.settle.", "notify.")
 # Here the second process is stopped too, with the first one's claims in its hands, until the first has ended.
 TAKEN_OVER, HOLDING = ("publish.register.before", "publish.verify.before:1:stop")
-# What the source has to do so that a point is passed at all.
-NEEDS = {
-    "fetch.evidence": Fault("throttle", "search", retry_after=1),
-    "fetch.block": Fault("throttle", "search", retry_after=1),
-    "run.error": Fault("status", "search", status=403, times=None),
-    "publish.heartbeat": Fault("slow", "image", times=4, seconds=0.8),
-}
 REFRESHED_SCOPES = frozenset({"whole", "rounds"})
 MODELS = "draenei_"
 # What is asked only of cases that show something about it; every other invariant is asked of every case.
@@ -125,7 +115,7 @@ def _make(arena: Arena, case: Case, result: Result) -> None:
 
 def _strike(arena: Arena, world: World, case: Case, result: Result) -> None:
     children = []
-    with _company(arena, world, case):
+    with company(arena, world, case):
         child = arena.start(world, case.scope, case.fault)
         children.append(child)
         if case.action == "stop" and child.process.wait_until_stopped(PATIENCE):
@@ -169,11 +159,12 @@ def _look_mid_crash(world: World, case: Case, result: Result) -> None:
 
 
 def _settle(arena: Arena, world: World, case: Case, result: Result) -> None:
-    """Faults off: the same command twice, then everything must hold."""
-    first = arena.start(world, case.scope)
+    """Faults off: the same command twice, or a later one, then everything must hold."""
+    scope = AFTERWARDS.get(case.scope, case.scope)
+    first = arena.start(world, scope)
     codes = [first.wait()]
     before = {} if case.scope == "postgres" else world.digests()
-    second = arena.start(world, case.scope)
+    second = arena.start(world, scope)
     codes.append(second.wait())
     for code in codes:
         world.ended.append(Ended(run_key(world), STEP.get(case.scope, ""), code))
@@ -238,34 +229,6 @@ def _wait_for_backends(world: World) -> None:
                 if cursor.fetchone() == (0,):
                     return
             time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def _company(arena: Arena, world: World, case: Case) -> Iterator[None]:
-    """What has to happen around the process so that it passes the point at all; it is over when faults are off."""
-    over = threading.Event()
-    thief = threading.Thread(target=_expire_leases, args=(world, over))
-    for point, fault in NEEDS.items():
-        if case.point.startswith(point):
-            arena.misbehave(fault)
-    if case.point.startswith("publish.giveback"):
-        thief.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if thief.ident:
-            thief.join()
-        arena.misbehave()
-
-
-def _expire_leases(world: World, over: threading.Event) -> None:
-    """Let the first claims run out while their holder is at work, as on a machine that stood still."""
-    with closing(postgres.connect(world.settings)) as connection:
-        connection.autocommit = True
-        while not over.wait(0.002):
-            with connection.cursor() as cursor:
-                cursor.execute("update ops.upload_claims set leased_until = clock_timestamp() where fence <= 6")
 
 
 def _plant(arena: Arena, world: World, case: Case) -> None:

@@ -139,6 +139,8 @@ SCOPES: dict[str, Callable[[datetime.datetime], int]] = {
     "publish": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "publish2": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "told": tasks("Publish", "Derive", "LoadDetails", then="Report"),
+    "abandoned": tasks("Publish", "Derive", "LoadDetails", then="Report"),
+    "later": tasks("Publish", "Derive", "LoadDetails", then="Report"),
     "crew": crew,
     "refresh": refresh,
     "replay": replay,

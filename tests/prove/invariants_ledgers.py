@@ -8,7 +8,7 @@ from luigi_tasks.domain.errors import PipelineError
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps.explain import explained
 from tests.prove.registry import always, at_rest, holds
-from tests.prove.world import Moment
+from tests.prove.world import NAMELESS, Moment
 
 WALLPAPERS = "draenei_content.wallpapers"
 STORED = "outcome = 'stored' and lost_at is null"
@@ -223,6 +223,7 @@ def _holes(moment: Moment) -> list[str]:
         return []
     known = set(moment.texts("select record_id from raw.wallhaven_search"))
     known |= set(moment.texts("select record_id from ops.quarantine where record_id is not null"))
+    known |= {one for one, how in moment.world.planted.items() if how == NAMELESS}
     intervals = moment.rows(
         "select newest_at, oldest_at, to_end from ops.coverage join ops.counted_certificates using (run_key)"
     )

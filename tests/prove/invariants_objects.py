@@ -16,8 +16,10 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.steps.fsck import fsck
 from tests.prove.registry import always, at_rest
-from tests.prove.world import FOREVER, QUARANTINED, Moment, unpacked
+from tests.prove.world import FOREVER, NAMELESS, QUARANTINED, Moment, unpacked
 
+# Two that publish, and another that meets them.
+PROCESSES_AT_ONCE = 3
 STORED = "select wallhaven_id, s3_key, sha256, bytes from ops.uploads where outcome = 'stored' and lost_at is null"
 PAGES = "select source, entity, object_key, body_sha256, body_bytes, page_id from ops.pages where lost_at is null"
 
@@ -175,6 +177,14 @@ def taken_down_is_gone(moment: Moment) -> list[str]:
     return [f"{key}: taken down" for key, body in objects.items() if _names(key, body) & stones]
 
 
+@always("only a put that was going on leaves a temporary file: no more of them than puts at once")
+def temporary_is_of_puts(moment: Moment) -> list[str]:
+    settings = moment.world.settings
+    files = [path for path in settings.draenei_home.glob("objects/.tmp/*") if path.is_file()]
+    most = PROCESSES_AT_ONCE * settings.upload_concurrency
+    return [f"{len(files)} temporary files, at most {most} puts at once"] if len(files) > most else []
+
+
 @at_rest("no temporary file and no probe object is left")
 def temporary_is_empty(moment: Moment) -> list[str]:
     home: Path = moment.world.settings.draenei_home
@@ -208,7 +218,10 @@ def everything_is_stored(moment: Moment) -> list[str]:
 def _failed_as_planted(moment: Moment) -> set[str]:
     ended = moment.rows(
         "select wallhaven_id, outcome from ops.uploads"
-        " union select record_id, %s from ops.quarantine where state = 'open'",
-        QUARANTINED,
+        " union select record_id, case when record_id is null then %s else %s end from ops.quarantine"
+        " where state = 'open'",
+        *(NAMELESS, QUARANTINED),
     )
-    return {wallhaven_id for wallhaven_id, outcome in ended if moment.world.planted.get(wallhaven_id) == outcome}
+    planted = moment.world.planted
+    nameless = {one for one, how in planted.items() if how == NAMELESS and (None, NAMELESS) in ended}
+    return nameless | {wallhaven_id for wallhaven_id, outcome in ended if planted.get(wallhaven_id) == outcome}

@@ -25,6 +25,7 @@ PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "freeze": ("publish", "modelled", FOLDER),
     "details": ("publish", "modelled", FOLDER),
     "report": ("publish", "modelled", FOLDER),
+    "report.rename.after": ("abandoned", "modelled", ("s3",)),
     "notify": ("told", "modelled", FOLDER),
     "publish": ("publish", "modelled", ANY),
     "derive": ("publish", "modelled", FOLDER),
@@ -98,7 +99,7 @@ class Case:
 def place(point: str) -> tuple[str, str, tuple[str, ...]]:
     """Scope, state and stores of a point."""
     step, _, effect = point.rpartition(".")[0].partition(".")
-    return PLACES.get(f"{step}.{effect}") or PLACES[step or point]
+    return PLACES.get(point) or PLACES.get(f"{step}.{effect}") or PLACES[step or point]
 
 
 def case_of(fault: str, dice: random.Random) -> Case:

@@ -14,6 +14,8 @@ from tests.prove.world import World
 
 MODULE = "tests.prove.child"
 RUN_ID = "2026-11-21T07:00"
+# A scope of a run that comes later, when nobody repeats the one that ended.
+LATER = {"later": "2026-11-21T07:05"}
 PATIENCE = 120.0
 LINE = "line"
 BY_LUIGI = frozenset({"whole", "rounds"})
@@ -24,6 +26,7 @@ OWN = (
     *("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "DRAENEI_HOME"),
     *("WALLHAVEN_API_URL", "WALLHAVEN_IMAGE_HOSTS", "WALLHAVEN_API_KEY", "WALLHAVEN_RATE_PER_MINUTE"),
     *("UPLOAD_LEASE_SECONDS", "UPLOAD_CONCURRENCY", "DETAILS_PER_RUN", "BUCKET_NAME", "S3_ENDPOINT_URL"),
+    "QUARANTINE_MAX_SHARE",
     *("S3_FORCE_PATH_STYLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
 )
 
@@ -37,7 +40,7 @@ class Child:
         self._file = folder / f"{len(list(folder.iterdir())):03}-{scope}"
         environ = {**environ, **SETTINGS.get(scope, {}), **_armed(fault)}
         with self._file.open("w") as said:
-            self.process = launcher.start([scope, RUN_ID], environ, said, _command(scope, environ))
+            self.process = launcher.start([scope, LATER.get(scope, RUN_ID)], environ, said, _command(scope, environ))
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code; -9 for one that is killed because it does not end. 124: it did not end in time."""

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Warehouse
 from tests.prove.conftest import CANARY, Collected, Plant
 from tests.prove.invariants import INVARIANTS, Ended, World, check
+from tests.prove.invariants_objects import PROCESSES_AT_ONCE
+from tests.prove.world import NAMELESS
 
 TOMBSTONE = "insert into ops.tombstones (wallhaven_id, reason) select min(wallhaven_id), 'x' from ops.uploads"
 UPLOAD = (
@@ -81,6 +83,11 @@ def file(*parts: str, text: str = "x") -> Plant:
     return plant
 
 
+def many_temporary_files(world: World, warehouse: Warehouse) -> None:
+    for number in range(PROCESSES_AT_ONCE * world.settings.upload_concurrency + 1):
+        file("objects", ".tmp", f"half-{number}")(world, warehouse)
+
+
 def packed_canary(world: World, _: Warehouse) -> None:
     path = world.files[0] / "log.gz"
     path.parent.mkdir(parents=True)
@@ -126,7 +133,9 @@ def changed(name: str) -> Plant:
 PLANTS: list[tuple[str, Plant]] = [
     ("row_has_object", lambda world, _: picture(world).unlink()),
     ("object_has_owner", file("objects", "wallpapers", "zzzzzz.jpg")),
+    ("object_has_owner", sql("update ops.uploads set outcome = 'unstored' where upload_id = 1")),
     ("bytes_are_the_rows", other_bytes),
+    ("bytes_are_the_rows", sql("update ops.uploads set sha256 = repeat('0', 64) where upload_id = 1")),
     ("one_version_a_key", other_bytes),
     ("key_is_the_wallpapers", sql("update ops.uploads set s3_key = 'wallpapers/zzzzzz.jpg' where upload_id = 1")),
     ("raw_bytes_kept", lambda world, _: raw(world).unlink()),
@@ -139,6 +148,7 @@ PLANTS: list[tuple[str, Plant]] = [
     ("allowed_hosts_only", asked_bait),
     ("allowed_hosts_only", sql("update ops.manifest_items set image_url = 'http://elsewhere/x' where position = 1")),
     ("taken_down_is_gone", sql(TOMBSTONE)),
+    ("temporary_is_of_puts", many_temporary_files),
     ("temporary_is_empty", file("objects", ".tmp", "half")),
     ("temporary_is_empty", file("reports", "wallhaven", ".contact-sheet.webp.7")),
     ("fsck_finds_nothing", file("objects", "wallpapers", "strange.txt")),
@@ -147,6 +157,7 @@ PLANTS: list[tuple[str, Plant]] = [
     ("everything_is_stored", failed_otherwise),
     ("one_stored_row", sql("drop index ops.uploads_stored;" + UPLOAD.format("stored"))),
     ("ids_once", sql("insert into draenei_content.wallpapers select * from draenei_content.wallpapers limit 1")),
+    ("received_adds_up", sql("update ops.loads set received = received + 1, quarantined = quarantined + 1")),
     ("received_adds_up", sql("delete from raw.wallhaven_search where position = 0")),
     ("records_come_with_their_load", sql("delete from ops.loads")),
     ("wallpapers_come_from_records", sql("update draenei_content.wallpapers set wallhaven_id = 'zzzzzz'")),
@@ -227,6 +238,18 @@ def test_what_failed_as_it_was_planted_is_excused(collected: Collected, tmp_path
         good_one_failed(world, warehouse)
         ((wallhaven_id,),) = warehouse.rows("select wallhaven_id from ops.uploads where upload_id = 1")
         world.planted[wallhaven_id] = "conflict"
+        assert "everything_is_stored" not in check(world, at_rest=True)
+
+
+def test_a_record_without_a_name_excuses_its_wallpaper_only_while_it_is_kept(
+    collected: Collected, tmp_path: Path
+) -> None:
+    with collected.copy(tmp_path / "home") as (world, warehouse):
+        good_one_failed(world, warehouse)
+        ((wallhaven_id,),) = warehouse.rows("select wallhaven_id from ops.uploads where upload_id = 1")
+        world.planted[wallhaven_id] = NAMELESS
+        assert "everything_is_stored" in check(world, at_rest=True)
+        warehouse.rows(QUARANTINE.format(99, "x", "open", "null") + "; update ops.quarantine set record_id = null")
         assert "everything_is_stored" not in check(world, at_rest=True)
 
 

@@ -25,6 +25,8 @@ select md5(coalesce(string_agg(concat_ws(' ', wallhaven_id, attempt, outcome, sh
 from ops.uploads
 """
 QUARANTINED = "quarantined"
+# Of a record without an id nobody can say later whose it was.
+NAMELESS = "quarantined without a name"
 FOREVER = ("wallpapers/", "raw/")
 
 
@@ -42,8 +44,8 @@ class World:
     """One pipeline's surroundings. Only settings are needed; an invariant that asks for more than is given holds.
 
     twin: the source, empty of requests when the world began; double: the bucket, when there is one; bait: a host that
-    is not allowed, to which things lead; planted: {id: outcome} of what was made to go wrong, QUARANTINED for a bad
-    record; per_minute: the request budget; canaries: secrets that were given;
+    is not allowed, to which things lead; planted: {id: outcome} of what was made to go wrong, QUARANTINED or
+    NAMELESS for a bad record; per_minute: the request budget; canaries: secrets that were given;
     files: folders and files to look for them in, beside the home; ended: processes that have ended, whose output
     is among the files; told: what processes told people; reruns, refreshes, replays: canonical digests before and
     after; replayed: those that a replay into this world has to come to.

@@ -226,6 +226,8 @@ def check(crawl: Crawl, certificate: Certificate) -> None:
         assert interval.oldest in read
         if interval.to_end:
             assert any(one.is_last for one in crawl.kept)
+    tops = [interval.newest.uploaded_at for interval in certificate.coverage]
+    assert len(tops) == len(set(tops)), "the ledger keeps one interval from a second on"
     assert crawl.always_there is not None
     event(f"{min(2, len(certificate.gaps))} gaps")
     if crawl.masked:

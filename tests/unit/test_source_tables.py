@@ -9,10 +9,16 @@ from luigi_tasks.sources import CATALOGUE
 
 VERSIONS = ("record_key", "observation_key")
 PLACEHOLDERS = ("users", "posts", "comments", "albums", "photos", "todos")
+SALES_VIEWS = (
+    *("draenei_intermediate.int_sales_customers", "draenei_intermediate.int_sales_products"),
+    *("draenei_content.dim_dates", "draenei_content.sales_by_month", "draenei_content.sales_by_product_line"),
+    *("draenei_content.sales_by_territory", "draenei_content.top_customers"),
+)
 MODELS = {
     "jsonplaceholder": {
         "draenei_intermediate.int_jsonplaceholder__versions": VERSIONS,
         **{f"draenei_content.jsonplaceholder_{name}": ("id",) for name in PLACEHOLDERS},
+        "draenei_content.jsonplaceholder_dangling": (),
     },
     "kaggle": {
         "draenei_intermediate.int_kaggle__versions": VERSIONS,
@@ -21,12 +27,14 @@ MODELS = {
     "randomuser": {
         "draenei_intermediate.int_randomuser__versions": VERSIONS,
         "draenei_restricted.randomuser_contacts": ("user_uuid",),
+        "draenei_content.randomuser_people": (),
     },
     "sales": {
         "draenei_content.dim_products": ("product_code", "version_number"),
         "draenei_content.dim_customers": ("customer_id", "version_number"),
         "draenei_content.dim_statuses": ("status",),
         "draenei_content.fct_sales": ("order_line_key",),
+        **dict.fromkeys(SALES_VIEWS, ()),
     },
 }
 
