@@ -65,6 +65,62 @@ and greatest(dhash_distance, phash_distance) <= {{ agreeing_bits() }}
 and colour_distance <= {{ near_colour() }}
 {%- endmacro -%}
 
+{#-
+    Pre-hook of the hashes, between claim and forgetting: whose bytes the claimed pictures had, for when one of them is
+    gone, or has others, nothing else says which pictures are without a first now.
+-#}
+{%- macro note_bytes() -%}
+{%- if not is_rebuild() %}
+update {{ source('ops', 'picture_changes') }} as own set sha256 = known.sha256
+from {{ this }} as known
+where
+    own.model = '{{ this.identifier }}'
+    and own.claimed_in = '{{ invocation_id }}'
+    and own.wallhaven_id = known.wallhaven_id
+{%- endif -%}
+{%- endmacro -%}
+
+{#-
+    Post-hook of the hashes: of all that have bytes which claimed pictures have, or had, the first in byte order is the
+    first, and no other one. It asks the table as it is now, for what was claimed may have changed again meanwhile. Who
+    became the first, or is it no more, is to be looked at by the other models too.
+-#}
+{%- macro put_firsts_right() -%}
+with
+bodies as (
+    select sha256 from {{ source('ops', 'picture_changes') }}
+    where model = '{{ this.identifier }}' and claimed_in = '{{ invocation_id }}' and sha256 is not null
+    union
+    select sha256 from {{ this }}
+    where wallhaven_id in ({{ claimed_pictures() }})
+),
+right_ones as (
+    select found.wallhaven_id, bool_or(found.is_first) as is_first
+    from bodies
+    cross join lateral (
+        (
+            select earliest.wallhaven_id, true as is_first from {{ this }} as earliest
+            where earliest.sha256 = bodies.sha256
+            order by earliest.wallhaven_id collate "C" limit 1
+        )
+        union all
+        select called.wallhaven_id, false from {{ this }} as called
+        where called.sha256 = bodies.sha256 and called.is_first
+    ) as found
+    group by found.wallhaven_id
+),
+corrected as (
+    update {{ this }} as pictures set is_first = right_ones.is_first
+    from right_ones
+    where pictures.wallhaven_id = right_ones.wallhaven_id and pictures.is_first <> right_ones.is_first
+    returning pictures.wallhaven_id
+)
+insert into {{ source('ops', 'picture_changes') }} (model, wallhaven_id)
+select models.model, corrected.wallhaven_id
+from corrected
+cross join unnest(array['int_picture_bands', 'duplicate_pairs', 'duplicate_clusters']) as models (model)
+{%- endmacro -%}
+
 {#- The mean of a picture's dominant colours: [red, green, blue], 0 to 255. -#}
 {%- macro mean_colour(colours) -%}
 (
@@ -93,15 +149,15 @@ and colour_distance <= {{ near_colour() }}
 {%- endif -%}
 {%- endmacro -%}
 
-{#- The verdicts of people as pairs of pictures. -#}
+{#- The verdicts of people as pairs of pictures, the first of each bytes. -#}
 {%- macro judged_pairs() -%}
 select
     least(ones.wallhaven_id collate "C", others.wallhaven_id) as wallhaven_id_a,
     greatest(ones.wallhaven_id collate "C", others.wallhaven_id) as wallhaven_id_b,
     min(verdicts.verdict) as verdict
 from {{ verdicts() }} as verdicts
-inner join {{ ref('int_picture_hashes') }} as ones on verdicts.sha256_a = ones.sha256
-inner join {{ ref('int_picture_hashes') }} as others on verdicts.sha256_b = others.sha256
+inner join {{ ref('int_picture_hashes') }} as ones on verdicts.sha256_a = ones.sha256 and ones.is_first
+inner join {{ ref('int_picture_hashes') }} as others on verdicts.sha256_b = others.sha256 and others.is_first
 where ones.wallhaven_id <> others.wallhaven_id
 group by 1, 2
 {%- endmacro -%}
@@ -144,8 +200,10 @@ whole as (
     select wallhaven_id from claimed
     union
     select members.wallhaven_id from {{ this }} as members
-    inner join {{ this }} as known on members.cluster_id = known.cluster_id
-    inner join claimed on known.wallhaven_id = claimed.wallhaven_id
+    where members.cluster_id = any(array(
+        select distinct known.cluster_id from {{ this }} as known
+        inner join claimed on known.wallhaven_id = claimed.wallhaven_id
+    ))
     union
     select neighbours.wallhaven_id from whole
     cross join lateral (

@@ -16,7 +16,7 @@ final as (
         bands.band
     from {{ ref('int_picture_hashes') }} as pictures
     cross join lateral unnest(array[{{ bands_of('pictures.dhash', 'pictures.phash') }}]) as bands (band)
-    where not pictures.is_plain and {{ in_claimed_pictures('pictures.wallhaven_id') }}
+    where pictures.is_first and not pictures.is_plain and {{ in_claimed_pictures('pictures.wallhaven_id') }}
 )
 
 select * from final
