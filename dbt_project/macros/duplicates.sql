@@ -16,11 +16,11 @@
 {%- macro plain_entropy() -%}3{%- endmacro -%}
 
 {#-
-    The bands of a hash as [shift, bits]: one more than near_bits, so that of two hashes that differ in so many bits
-    at least one band is the same in both.
+    The parts of a hash as [shift, bits]: two more than near_bits, so that of two hashes that differ in so many bits at
+    least two parts are the same in both. Two parts are a band: fifteen of them, of 20 to 22 bits.
 -#}
-{%- macro hash_bands() -%}
-{{ return([[0, 13], [13, 13], [26, 13], [39, 13], [52, 12]]) }}
+{%- macro hash_parts() -%}
+{{ return([[0, 10], [10, 11], [21, 11], [32, 11], [43, 11], [54, 10]]) }}
 {%- endmacro -%}
 
 {#-
@@ -29,15 +29,49 @@
 -#}
 {%- macro telling_pictures() -%}100{%- endmacro -%}
 
-{#- Values that differ whenever kind of hash, band or bits in the band do. -#}
+{#- Values that differ whenever kind of hash, band or bits in the band do: the two parts, and which they are of whom. -#}
 {%- macro bands_of(dhash, phash) -%}
+{%- set bands = [] -%}
 {%- for hash in [dhash, phash] -%}
-{%- set kind = loop.index0 -%}
-{%- for shift, bits in hash_bands() -%}
-(({{ hash }} >> {{ shift }}) & {{ 2 ** bits - 1 }})::integer + {{ (kind * 5 + loop.index0) * 8192 }}
-{%- if not (loop.last and kind) %}, {% endif -%}
+{%- for shift, bits in hash_parts() -%}
+{%- for other_shift, other_bits in hash_parts() if other_shift > shift -%}
+{%- set one = '((' ~ hash ~ ' >> ' ~ shift ~ ') & ' ~ (2 ** bits - 1) ~ ')' -%}
+{%- set other = '((' ~ hash ~ ' >> ' ~ other_shift ~ ') & ' ~ (2 ** other_bits - 1) ~ ')' -%}
+{%- do bands.append('(' ~ one ~ ' << ' ~ other_bits ~ ' | ' ~ other ~ ')::integer + ' ~ bands | length * 2 ** 22) -%}
 {%- endfor -%}
 {%- endfor -%}
+{%- endfor -%}
+{{ bands | join(', ') }}
+{%- endmacro -%}
+
+{#- Pre-hook of the pairs: of a few pictures each asks the index of bands, even where reading all bands looks cheap. -#}
+{%- macro ask_the_bands() -%}
+{%- if not is_rebuild() -%}
+set local enable_seqscan = off
+{%- endif -%}
+{%- endmacro -%}
+
+{#- Pairs (one, other) of pictures that share a band, a picture and itself among them; of all, or of those claimed. -#}
+{%- macro sharing_bands() -%}
+{%- if is_rebuild() -%}
+select
+    ones.wallhaven_id as one,
+    others.wallhaven_id as other
+from (select wallhaven_id, unnest(bands) as band from {{ ref('int_picture_bands') }}) as ones
+inner join (select wallhaven_id, unnest(bands) as band from {{ ref('int_picture_bands') }}) as others
+    on ones.band = others.band
+{%- else -%}
+select
+    own.wallhaven_id as one,
+    others.wallhaven_id as other
+from {{ ref('int_picture_bands') }} as own
+cross join lateral (
+    select known.wallhaven_id from {{ ref('int_picture_bands') }} as known
+    where known.bands && own.bands
+    offset 0
+) as others
+where {{ in_claimed_pictures('own.wallhaven_id') }}
+{%- endif -%}
 {%- endmacro -%}
 
 {#- In how many of 64 bits two hashes differ. -#}

@@ -10,6 +10,7 @@
             "{{ notice_verdicts() }}",
             "{{ claim_pictures(after='int_picture_bands') }}",
             "{{ forget_pictures(['wallhaven_id_a', 'wallhaven_id_b']) }}",
+            "{{ ask_the_bands() }}",
         ],
         post_hook=[
             "{{ done_with_pictures() }}",
@@ -38,11 +39,9 @@ found as (
     where firsts.is_first and {{ in_claimed_pictures('firsts.wallhaven_id') }}
     union
     select
-        bands.wallhaven_id as one,
-        others.wallhaven_id as other
-    from {{ ref('int_picture_bands') }} as bands
-    inner join {{ ref('int_picture_bands') }} as others on bands.band = others.band
-    where {{ in_claimed_pictures('bands.wallhaven_id') }}
+        one,
+        other
+    from ({{ sharing_bands() }}) as near_ones
     union
     select
         wallhaven_id_a as one,
