@@ -20,7 +20,7 @@ from luigi_tasks.domain.run import Query
 STEPS = ("Fetch", "Load", "FetchDetails", "LoadDetails", "Model", "Freeze", "Publish", "Derive", "Remodel", "Report")
 NODES = 60
 GONE_EVERY = 50  # runs
-# Pictures whose hashes say something: all that share a band are compared, and of random hashes N / 819 with each.
+# Pictures whose hashes say something: all that share a band are compared, of random hashes N / 80,660 with each.
 TELLING = 20_000
 DERIVED = 1_000_000  # of more, nothing that is measured beside them asks
 BEGUN = "'2026-01-10'::timestamptz"

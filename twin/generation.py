@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
-from twin.pictures import MOTIFS, PALETTE, Recipe, Size, render
+from twin.pictures import MOSAIC, MOTIFS, PALETTE, Recipe, Size, render
 from twin.wallpaper import Picture, Tag, Uploader, Wallpaper, id_of
 
 OFF_PALETTE = ("#e7d8b1", "#abbcda", "#fdadc7", "#f5dd01")
@@ -19,6 +19,7 @@ SIZES: tuple[Size, ...] = (
     *((1920, 1080), (1280, 720), (1600, 900), (1366, 768), (1024, 768), (800, 600), (640, 360)),
     *((1280, 720), (720, 1280), (1280, 1024), (1720, 720), (900, 900), (640, 1136), (1280, 800)),
 )
+COPIED_ONE_IN = 50
 SMALL_SIZES: tuple[Size, ...] = ((64, 36), (48, 48), (36, 64), (63, 27), (60, 40), (64, 48))
 
 WORDS = (
@@ -60,6 +61,7 @@ class Generator:
     seed: int = 1
     small: bool = False
     shared_picture: bool = False
+    mosaics: bool = False
 
     @functools.cached_property
     def query_tag(self) -> Tag:
@@ -114,6 +116,9 @@ class Generator:
     def _picture(self, number: int) -> tuple[Recipe, Picture]:
         if self.shared_picture:
             return self._shared[number % len(self._shared)]
+        if self.mosaics:
+            original = number - 1 if number % COPIED_ONE_IN == COPIED_ONE_IN - 1 else number
+            return self._drawn(replace(self._base_recipe(original), motif=MOSAIC))
         recipe = self._recipe(number)
         if number % 12 == 11:
             recipe = self._recipe(number - 4)

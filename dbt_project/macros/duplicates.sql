@@ -16,11 +16,11 @@
 {%- macro plain_entropy() -%}3{%- endmacro -%}
 
 {#-
-    The bands of a hash as [shift, bits]: one more than near_bits, so that of two hashes that differ in so many bits
-    at least one band is the same in both.
+    The parts of a hash as [shift, bits]: two more than near_bits, so that of two hashes that differ in so many bits at
+    least two parts are the same in both. Two parts are a band: fifteen of them, of 20 to 22 bits.
 -#}
-{%- macro hash_bands() -%}
-{{ return([[0, 13], [13, 13], [26, 13], [39, 13], [52, 12]]) }}
+{%- macro hash_parts() -%}
+{{ return([[0, 10], [10, 11], [21, 11], [32, 11], [43, 11], [54, 10]]) }}
 {%- endmacro -%}
 
 {#-
@@ -29,15 +29,49 @@
 -#}
 {%- macro telling_pictures() -%}100{%- endmacro -%}
 
-{#- Values that differ whenever kind of hash, band or bits in the band do. -#}
+{#- Values that differ whenever kind of hash, band or bits in the band do: the two parts, and which they are of whom. -#}
 {%- macro bands_of(dhash, phash) -%}
+{%- set bands = [] -%}
 {%- for hash in [dhash, phash] -%}
-{%- set kind = loop.index0 -%}
-{%- for shift, bits in hash_bands() -%}
-(({{ hash }} >> {{ shift }}) & {{ 2 ** bits - 1 }})::integer + {{ (kind * 5 + loop.index0) * 8192 }}
-{%- if not (loop.last and kind) %}, {% endif -%}
+{%- for shift, bits in hash_parts() -%}
+{%- for other_shift, other_bits in hash_parts() if other_shift > shift -%}
+{%- set one = '((' ~ hash ~ ' >> ' ~ shift ~ ') & ' ~ (2 ** bits - 1) ~ ')' -%}
+{%- set other = '((' ~ hash ~ ' >> ' ~ other_shift ~ ') & ' ~ (2 ** other_bits - 1) ~ ')' -%}
+{%- do bands.append('(' ~ one ~ ' << ' ~ other_bits ~ ' | ' ~ other ~ ')::integer + ' ~ bands | length * 2 ** 22) -%}
 {%- endfor -%}
 {%- endfor -%}
+{%- endfor -%}
+{{ bands | join(', ') }}
+{%- endmacro -%}
+
+{#- Pre-hook of the pairs: of a few pictures each asks the index of bands, even where reading all bands looks cheap. -#}
+{%- macro ask_the_bands() -%}
+{%- if not is_rebuild() -%}
+set local enable_seqscan = off
+{%- endif -%}
+{%- endmacro -%}
+
+{#- Pairs (one, other) of pictures that share a band, a picture and itself among them; of all, or of those claimed. -#}
+{%- macro sharing_bands() -%}
+{%- if is_rebuild() -%}
+select
+    ones.wallhaven_id as one,
+    others.wallhaven_id as other
+from (select wallhaven_id, unnest(bands) as band from {{ ref('int_picture_bands') }}) as ones
+inner join (select wallhaven_id, unnest(bands) as band from {{ ref('int_picture_bands') }}) as others
+    on ones.band = others.band
+{%- else -%}
+select
+    own.wallhaven_id as one,
+    others.wallhaven_id as other
+from {{ ref('int_picture_bands') }} as own
+cross join lateral (
+    select known.wallhaven_id from {{ ref('int_picture_bands') }} as known
+    where known.bands && own.bands
+    offset 0
+) as others
+where {{ in_claimed_pictures('own.wallhaven_id') }}
+{%- endif -%}
 {%- endmacro -%}
 
 {#- In how many of 64 bits two hashes differ. -#}
@@ -63,6 +97,62 @@ not is_plain
 and least(dhash_distance, phash_distance) <= {{ near_bits() }}
 and greatest(dhash_distance, phash_distance) <= {{ agreeing_bits() }}
 and colour_distance <= {{ near_colour() }}
+{%- endmacro -%}
+
+{#-
+    Pre-hook of the hashes, between claim and forgetting: whose bytes the claimed pictures had, for when one of them is
+    gone, or has others, nothing else says which pictures are without a first now.
+-#}
+{%- macro note_bytes() -%}
+{%- if not is_rebuild() %}
+update {{ source('ops', 'picture_changes') }} as own set sha256 = known.sha256
+from {{ this }} as known
+where
+    own.model = '{{ this.identifier }}'
+    and own.claimed_in = '{{ invocation_id }}'
+    and own.wallhaven_id = known.wallhaven_id
+{%- endif -%}
+{%- endmacro -%}
+
+{#-
+    Post-hook of the hashes: of all that have bytes which claimed pictures have, or had, the first in byte order is the
+    first, and no other one. It asks the table as it is now, for what was claimed may have changed again meanwhile. Who
+    became the first, or is it no more, is to be looked at by the other models too.
+-#}
+{%- macro put_firsts_right() -%}
+with
+bodies as (
+    select sha256 from {{ source('ops', 'picture_changes') }}
+    where model = '{{ this.identifier }}' and claimed_in = '{{ invocation_id }}' and sha256 is not null
+    union
+    select sha256 from {{ this }}
+    where wallhaven_id in ({{ claimed_pictures() }})
+),
+right_ones as (
+    select found.wallhaven_id, bool_or(found.is_first) as is_first
+    from bodies
+    cross join lateral (
+        (
+            select earliest.wallhaven_id, true as is_first from {{ this }} as earliest
+            where earliest.sha256 = bodies.sha256
+            order by earliest.wallhaven_id collate "C" limit 1
+        )
+        union all
+        select called.wallhaven_id, false from {{ this }} as called
+        where called.sha256 = bodies.sha256 and called.is_first
+    ) as found
+    group by found.wallhaven_id
+),
+corrected as (
+    update {{ this }} as pictures set is_first = right_ones.is_first
+    from right_ones
+    where pictures.wallhaven_id = right_ones.wallhaven_id and pictures.is_first <> right_ones.is_first
+    returning pictures.wallhaven_id
+)
+insert into {{ source('ops', 'picture_changes') }} (model, wallhaven_id)
+select models.model, corrected.wallhaven_id
+from corrected
+cross join unnest(array['int_picture_bands', 'duplicate_pairs', 'duplicate_clusters']) as models (model)
 {%- endmacro -%}
 
 {#- The mean of a picture's dominant colours: [red, green, blue], 0 to 255. -#}
@@ -93,15 +183,15 @@ and colour_distance <= {{ near_colour() }}
 {%- endif -%}
 {%- endmacro -%}
 
-{#- The verdicts of people as pairs of pictures. -#}
+{#- The verdicts of people as pairs of pictures, the first of each bytes. -#}
 {%- macro judged_pairs() -%}
 select
     least(ones.wallhaven_id collate "C", others.wallhaven_id) as wallhaven_id_a,
     greatest(ones.wallhaven_id collate "C", others.wallhaven_id) as wallhaven_id_b,
     min(verdicts.verdict) as verdict
 from {{ verdicts() }} as verdicts
-inner join {{ ref('int_picture_hashes') }} as ones on verdicts.sha256_a = ones.sha256
-inner join {{ ref('int_picture_hashes') }} as others on verdicts.sha256_b = others.sha256
+inner join {{ ref('int_picture_hashes') }} as ones on verdicts.sha256_a = ones.sha256 and ones.is_first
+inner join {{ ref('int_picture_hashes') }} as others on verdicts.sha256_b = others.sha256 and others.is_first
 where ones.wallhaven_id <> others.wallhaven_id
 group by 1, 2
 {%- endmacro -%}
@@ -144,8 +234,10 @@ whole as (
     select wallhaven_id from claimed
     union
     select members.wallhaven_id from {{ this }} as members
-    inner join {{ this }} as known on members.cluster_id = known.cluster_id
-    inner join claimed on known.wallhaven_id = claimed.wallhaven_id
+    where members.cluster_id = any(array(
+        select distinct known.cluster_id from {{ this }} as known
+        inner join claimed on known.wallhaven_id = claimed.wallhaven_id
+    ))
     union
     select neighbours.wallhaven_id from whole
     cross join lateral (

@@ -72,5 +72,6 @@
 {%- macro agreeing_bits() -%}10{%- endmacro -%}
 {%- macro plain_entropy() -%}3{%- endmacro -%}
 {%- macro bands_of(dhash, phash) -%}{{ dhash }}, {{ phash }}{%- endmacro -%}
+{%- macro sharing_bands() -%}select wallhaven_id as one, wallhaven_id as other from int_picture_bands{%- endmacro -%}
 {%- macro mean_colour(colours) -%}{{ colours }}{%- endmacro -%}
 {%- macro parted_components() -%}parted as (select wallhaven_id, 1 as part from components){%- endmacro -%}

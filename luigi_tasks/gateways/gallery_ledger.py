@@ -98,17 +98,17 @@ where d.source_sha256 = w.sha256 and d.operation = 'thumbnail' and d.status = 'm
 order by d.recipe = %({recipe})s desc, d.made_at desc limit 1
 """
 REVIEW = """
-with shown as ({shown})
+with shown as ({shown}),
+{duplicates}
 select
     a.wallhaven_id as a, b.wallhaven_id as b, a.sha256 as sha256_a, b.sha256 as sha256_b,
     pairs.distance, pairs.kind
-from {pairs} as pairs
-join draenei_content.wallpapers as a on pairs.wallhaven_id_a = a.wallhaven_id
-join draenei_content.wallpapers as b on pairs.wallhaven_id_b = b.wallhaven_id
-where
-    a.sha256 <> b.sha256
-    and a.wallhaven_id in (select wallhaven_id from shown)
-    and b.wallhaven_id in (select wallhaven_id from shown)
+from pairs
+join standing as ones on pairs.wallhaven_id_a = ones.body
+join standing as others on pairs.wallhaven_id_b = others.body
+join draenei_content.wallpapers as a on ones.id = a.wallhaven_id
+join draenei_content.wallpapers as b on others.id = b.wallhaven_id
+where a.sha256 <> b.sha256
 order by pairs.distance, a.wallhaven_id collate "C", b.wallhaven_id collate "C"
 """
 DECIDED = """
@@ -242,10 +242,12 @@ def queries(cursor: Cursor) -> list[dict[str, Any]]:
     return [row for sql in (datasets, wallpapers) if sql for row in selects.rows(cursor, sql)]
 
 
-def review(cursor: Cursor) -> list[dict[str, Any]]:
-    """The near duplicates that a person can judge, the nearest first; [] before dbt has made any."""
-    pairs = DUPLICATES.pairs
-    return selects.rows(cursor, REVIEW.format(shown=SHOWN, pairs=pairs)) if selects.exists(cursor, pairs) else []
+def review(cursor: Cursor, most: int) -> list[dict[str, Any]]:
+    """Near duplicates among the newest that a person can judge, the nearest first; [] before dbt has made any."""
+    if not selects.exists(cursor, DUPLICATES.pairs):
+        return []
+    duplicates = DUPLICATES.queries(cursor, "select wallhaven_id from shown")
+    return selects.rows(cursor, REVIEW.format(shown=NEWEST, duplicates=duplicates), {"most": most})
 
 
 def verdicts(cursor: Cursor) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ LEDGERS = {
     "ops.applied_batches": "insert, delete",
     "ops.batches": "update (tested_in)",
     "ops.dbt_builds": "insert",
-    "ops.picture_changes": "insert, update (claimed_in), delete",
+    "ops.picture_changes": "insert, update (claimed_in, sha256), delete",
     "ops.upload_statuses": "insert, update, delete",
     "ops.uploads": "update (modelled_in, tested_in)",
 }

@@ -144,7 +144,7 @@ def read(settings: Settings) -> Content:
             state(settings, cursor),
             pictures,
             queries,
-            {"pairs": gallery_ledger.review(cursor), "verdicts": gallery_ledger.verdicts(cursor)},
+            {"pairs": gallery_ledger.review(cursor, most), "verdicts": gallery_ledger.verdicts(cursor)},
             most if gallery_ledger.most_stored(cursor) > most else None,
         )
 

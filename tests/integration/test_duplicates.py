@@ -10,13 +10,17 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from luigi_tasks.gateways import postgres
 from luigi_tasks.gateways.embedded_postgres import Server
 from luigi_tasks.steps import model
 from tests.conftest import Warehouse, database
-from tests.integration.duplicate_fixtures import Duplicates, Stored
+from tests.integration.duplicate_fixtures import Duplicates, Stored, measured
+from tests.integration.embedded_postgres_probes import wait_until
 
 ALL = (1 << 64) - 1
 PAIRS = "select wallhaven_id_a, wallhaven_id_b, kind, verdict from draenei_content.duplicate_pairs"
+BLOCKS = "select blks_hit + blks_read from pg_stat_database where datname = current_database()"
+IDLE = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'dbt'"
 LEFT = "select count(*) from ops.picture_changes"
 
 
@@ -179,6 +183,87 @@ def test_what_is_lost_or_measured_anew_leaves_and_the_rest_is_as_a_full_refresh(
     assert not {"bridge0", "lost0"} & {row[0] for row in duplicates.tables()[0]}
     for name in ("bridge", "moved", "lost"):
         assert clusters(duplicates, name) == set()
+    before = duplicates.tables()
+    duplicates.build(DBT_FULL_REFRESH="true")
+    assert duplicates.tables() == before
+
+
+def blocks(duplicates: Duplicates) -> int:
+    """All that its database has touched so far; a backend says so when it ends."""
+    wait_until(lambda: duplicates.warehouse.rows(IDLE) == [(0,)])
+    return int(duplicates.warehouse.rows(BLOCKS)[0][0])
+
+
+def cost(duplicates: Duplicates) -> int:
+    """Blocks of a build."""
+    before = blocks(duplicates)
+    duplicates.build(tested=False)
+    return blocks(duplicates) - before
+
+
+def test_ten_thousand_ids_of_the_same_bytes_cost_as_many_and_one_more_costs_less(duplicates: Duplicates) -> None:
+    number, chance = 10_000, random.Random(1)
+    copy = Stored("many0", *hashes(chance), body="placeholder")
+    near = [
+        dataclasses.replace(copy, wallhaven_id=f"many{n}", dhash=flipped(copy.dhash, 2, chance), body="") for n in "xyz"
+    ]
+    duplicates.store(*near, *(dataclasses.replace(copy, wallhaven_id=f"many{n:05}") for n in range(number)))
+    at_first = cost(duplicates)
+    pairs = [row for row in duplicates.warehouse.rows(PAIRS) if row[0].startswith("many")]
+    assert {row[:2] for row in pairs if row[2] == "exact"} == {("many00000", f"many{n:05}") for n in range(1, number)}
+    assert len([row for row in pairs if row[2] == "near"]) == 6, "every two of four bytes"
+    assert len(clusters(duplicates, "many").pop()) == number + 3
+    duplicates.store(dataclasses.replace(copy, wallhaven_id="many50000"))
+    one_more = cost(duplicates)
+    assert (at_first < 200 * number, one_more < 60 * number) == (True, True), (at_first, one_more)
+
+
+def expected_pairs(pictures: Sequence[Stored]) -> set[tuple[str, str, str]]:
+    """Written down here again: of each bytes the first stands for all."""
+    firsts: dict[str, Stored] = {}
+    exact = set()
+    for picture in sorted(pictures, key=lambda one: one.wallhaven_id):
+        first = firsts.setdefault(picture.sha256, picture)
+        if first is not picture:
+            exact.add((first.wallhaven_id, picture.wallhaven_id, "exact"))
+    return exact | {(min(pair), max(pair), "near") for pair in near(list(firsts.values()))}
+
+
+def test_after_any_history_of_copies_the_tables_are_those_of_a_full_refresh(duplicates: Duplicates) -> None:
+    chance = random.Random(42)
+    bodies = [
+        dataclasses.replace(one, body=f"{family_name}{number}")
+        for family_name in ("hist-a", "hist-b", "hist-c")
+        for number, one in enumerate(family(family_name, (2, 3), (3, 2), (4, 8)))
+    ]
+    known: dict[str, Stored] = {}
+    lost: dict[str, Stored] = {}
+    for build in range(4):
+        for _ in range(25):
+            name, body = f"hist{chance.randrange(60):02}", chance.choice(bodies)
+            if name in lost:
+                known[name] = lost.pop(name)
+                duplicates.warehouse.rows("update ops.uploads set lost_at = null where wallhaven_id = %s", name)
+            elif name not in known:
+                known[name] = dataclasses.replace(body, wallhaven_id=name)
+                duplicates.store(known[name])
+            elif chance.random() < 0.7:
+                lost[name] = known.pop(name)
+                duplicates.warehouse.rows("update ops.uploads set lost_at = now() where wallhaven_id = %s", name)
+            else:
+                known[name] = dataclasses.replace(body, wallhaven_id=name)
+                duplicates.warehouse.rows(
+                    "update ops.uploads set sha256 = %s where wallhaven_id = %s", known[name].sha256, name
+                )
+                with postgres.transaction(duplicates.warehouse.settings(), as_owner=True) as cursor:
+                    measured(cursor, [known[name]])
+        duplicates.judge((bodies[build].sha256, bodies[build + 1].sha256, ("same", "different")[build % 2]))
+        duplicates.build()
+        found = {
+            row[:3] for row in duplicates.warehouse.rows(PAIRS) if row[0].startswith("hist") and row[2] != "verdict"
+        }
+        assert found == expected_pairs(list(known.values()))
+    assert duplicates.warehouse.rows(LEFT) == [(0,)]
     before = duplicates.tables()
     duplicates.build(DBT_FULL_REFRESH="true")
     assert duplicates.tables() == before

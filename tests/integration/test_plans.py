@@ -66,7 +66,7 @@ BUILT_WHOLE = {
     "no_nulls_duplicate_pairs": {"duplicate_pairs"},
 }
 BLOCKS_OF_LIVES = 250  # two wallpapers that left the listing: their answers, absences, takedowns, sightings
-BLOCKS_OF_PAIRS = 250  # two pictures have twenty bands, and thirteen others that share one: each is looked up
+BLOCKS_OF_PAIRS = 250  # two pictures have sixty bands: each is looked up in the index
 DUPLICATES = ("int_picture_hashes", "int_picture_bands", "duplicate_pairs", "duplicate_clusters")
 # Two of them are to be looked at again, as the last build's models had claimed them.
 CLAIMED = """

@@ -93,7 +93,7 @@ def main() -> int:
     options, begun = _options(), time.monotonic()
     home = Path(tempfile.mkdtemp(prefix="draenei-load-"))
     try:
-        catalogue = Catalogue.generate(options.records, seed=options.seed, small=True, shared_picture=True)
+        catalogue = Catalogue.of_mosaics(options.records, seed=options.seed)
         with (
             Twin(catalogue, rate_per_minute=PER_MINUTE) as twin,
             s3_double() as double,

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from luigi_tasks.steps.measuring import measure
+from luigi_tasks.steps.rendering import Source
 from twin import Catalogue, Tag, Wallpaper
 
 FINGERPRINT = """
@@ -88,6 +90,19 @@ def test_exact_duplicates_have_the_same_bytes_under_another_id() -> None:
         hashlib.sha256(w.picture.body() or b"").digest() for w in listed(Catalogue.generate(48, small=True))
     )
     assert sum(count - 1 for count in bodies.values()) == 4
+
+
+def test_mosaics_are_pictures_of_their_own_but_for_one_in_fifty() -> None:
+    wallpapers = listed(Catalogue.of_mosaics(500))
+    bodies = {w.id: w.picture.body() or b"" for w in wallpapers}
+    assert len(set(bodies.values())) == 490
+    hashes = set()
+    for body in set(bodies.values()):
+        facts = measure(Source(body))
+        assert facts.entropy > 3, "else duplicates would set it aside"
+        hashes.add((facts.dhash, facts.phash))
+    assert len(hashes) == 490
+    assert all(Image.open(io.BytesIO(bodies[w.id])).size == (w.width, w.height) for w in wallpapers[:6])
 
 
 @pytest.mark.parametrize(("position", "what"), [(5, "resized"), (8, "recompressed"), (10, "brighter")])

@@ -12,7 +12,8 @@
     )
 }}
 
--- Touched clusters are claimed whole, so no edge leads out of what is read here.
+-- Touched clusters are claimed whole, so no edge leads out of what is read here. Of the same bytes the first alone is
+-- looked at; the others follow it.
 
 with recursive
 
@@ -26,13 +27,21 @@ edges as (
         wallhaven_id_a as one,
         wallhaven_id_b as other
     from pairs
-    where verdict is distinct from 'different'
+    where kind <> 'exact' and verdict is distinct from 'different'
     union all
     select
         wallhaven_id_b as one,
         wallhaven_id_a as other
     from pairs
-    where verdict is distinct from 'different'
+    where kind <> 'exact' and verdict is distinct from 'different'
+),
+
+copies as (
+    select
+        wallhaven_id_a as first_id,
+        wallhaven_id_b as wallhaven_id
+    from pairs
+    where kind = 'exact'
 ),
 
 -- From each picture that has no neighbour before it: every component holds one, most hold one only.
@@ -55,19 +64,44 @@ components as (
     select
         wallhaven_id collate "C" as wallhaven_id,
         min(root collate "C") as component
-    from reached
+    from (
+        select
+            root,
+            wallhaven_id
+        from reached
+        union all
+        select
+            first_id as root,
+            first_id as wallhaven_id
+        from copies
+    ) as firsts
     group by wallhaven_id
 ),
 
 {{ parted_components() }},
 
-clustered as (
+firsts as (
     select
         components.wallhaven_id,
         components.component,
         coalesce(parted.part, 0) as part
     from components
     left join parted on components.wallhaven_id = parted.wallhaven_id
+),
+
+clustered as (
+    select
+        wallhaven_id,
+        component,
+        part
+    from firsts
+    union all
+    select
+        copies.wallhaven_id,
+        firsts.component,
+        firsts.part
+    from copies
+    inner join firsts on copies.first_id = firsts.wallhaven_id
 ),
 
 final as (

@@ -10,6 +10,7 @@
             "{{ notice_verdicts() }}",
             "{{ claim_pictures(after='int_picture_bands') }}",
             "{{ forget_pictures(['wallhaven_id_a', 'wallhaven_id_b']) }}",
+            "{{ ask_the_bands() }}",
         ],
         post_hook=[
             "{{ done_with_pictures() }}",
@@ -18,26 +19,29 @@
     )
 }}
 
-with
+-- The first of each bytes stands for all: every other one pairs with it, and it alone with what is near or judged.
 
-changed as (
-    select * from {{ ref('int_picture_hashes') }}
-    where {{ in_claimed_pictures() }}
-),
+with
 
 found as (
     select
-        changed.wallhaven_id as one,
-        others.wallhaven_id as other
-    from changed
-    inner join {{ ref('int_picture_hashes') }} as others on changed.sha256 = others.sha256
+        copies.wallhaven_id as one,
+        firsts.wallhaven_id as other
+    from {{ ref('int_picture_hashes') }} as copies
+    inner join {{ ref('int_picture_hashes') }} as firsts on copies.sha256 = firsts.sha256 and firsts.is_first
+    where not copies.is_first and {{ in_claimed_pictures('copies.wallhaven_id') }}
     union
     select
-        bands.wallhaven_id as one,
-        others.wallhaven_id as other
-    from {{ ref('int_picture_bands') }} as bands
-    inner join {{ ref('int_picture_bands') }} as others on bands.band = others.band
-    where {{ in_claimed_pictures('bands.wallhaven_id') }}
+        copies.wallhaven_id as one,
+        firsts.wallhaven_id as other
+    from {{ ref('int_picture_hashes') }} as firsts
+    inner join {{ ref('int_picture_hashes') }} as copies on firsts.sha256 = copies.sha256 and not copies.is_first
+    where firsts.is_first and {{ in_claimed_pictures('firsts.wallhaven_id') }}
+    union
+    select
+        one,
+        other
+    from ({{ sharing_bands() }}) as near_ones
     union
     select
         wallhaven_id_a as one,

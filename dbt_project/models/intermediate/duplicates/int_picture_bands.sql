@@ -2,21 +2,25 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        indexes=[{'columns': ['band', 'wallhaven_id'], 'unique': true}, {'columns': ['wallhaven_id']}],
+        indexes=[{'columns': ['wallhaven_id'], 'unique': true}],
         pre_hook=["{{ claim_pictures(after='int_picture_hashes') }}", "{{ forget_pictures() }}"],
-        post_hook="{{ done_with_pictures() }}",
+        post_hook=[
+            "create index if not exists int_picture_bands_gin on {{ this }} using gin (bands) with (fastupdate = off)",
+            "{{ done_with_pictures() }}",
+        ],
     )
 }}
+
+-- An index of arrays keeps each band once: a row and an index entry for each would be twice as large.
 
 with
 
 final as (
     select
-        pictures.wallhaven_id,
-        bands.band
-    from {{ ref('int_picture_hashes') }} as pictures
-    cross join lateral unnest(array[{{ bands_of('pictures.dhash', 'pictures.phash') }}]) as bands (band)
-    where not pictures.is_plain and {{ in_claimed_pictures('pictures.wallhaven_id') }}
+        wallhaven_id,
+        array[{{ bands_of('dhash', 'phash') }}] as bands
+    from {{ ref('int_picture_hashes') }}
+    where is_first and not is_plain and {{ in_claimed_pictures() }}
 )
 
 select * from final

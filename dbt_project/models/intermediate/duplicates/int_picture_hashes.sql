@@ -2,15 +2,22 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        indexes=[{'columns': ['wallhaven_id'], 'unique': true}, {'columns': ['sha256']}],
-        pre_hook=["{{ claim_pictures() }}", "{{ forget_pictures() }}"],
-        post_hook="{{ done_with_pictures() }}",
+        indexes=[
+            {'columns': ['wallhaven_id'], 'unique': true},
+            {'columns': ['sha256', 'wallhaven_id collate "C"'], 'unique': true},
+        ],
+        pre_hook=["{{ claim_pictures() }}", "{{ note_bytes() }}", "{{ forget_pictures() }}"],
+        post_hook=[
+            "create index if not exists int_picture_hashes_firsts on {{ this }} (sha256) where is_first",
+            "{{ put_firsts_right() }}",
+            "{{ done_with_pictures() }}",
+        ],
     )
 }}
 
 with
 
-final as (
+stored as (
     select
         uploads.wallhaven_id,
         uploads.sha256,
@@ -25,6 +32,13 @@ final as (
         on uploads.sha256 = metadata.sha256 and metadata.status = 'measured'
     left join {{ ref('wallpapers') }} as wallpapers on uploads.wallhaven_id = wallpapers.wallhaven_id
     where uploads.outcome = 'stored' and uploads.lost_at is null and {{ in_claimed_pictures('uploads.wallhaven_id') }}
+),
+
+final as (
+    select
+        *,
+        row_number() over (partition by sha256 order by wallhaven_id collate "C") = 1 as is_first
+    from stored
 )
 
 select * from final
