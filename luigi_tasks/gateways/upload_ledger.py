@@ -58,9 +58,9 @@ where m.manifest_id = g.manifest_id
 """
 
 # What is open is found by looking at one item after the other, in the manifest's order: `offset 0` keeps Postgres from
-# joining all of them with all uploads for the few that are asked for, which it does while it knows little of either. The
-# bound on positions leads it to the manifest by its index: where most items are of one manifest it takes any other for
-# as large, and would read all of them to find that a run has none.
+# joining all of them with all uploads for the few that are asked for, which it does while it knows little of either.
+# The bound on positions leads it to the manifest by its index: where most items are of one manifest it takes any other
+# for as large, and would read all of them to find that a run has none.
 OPEN = """
 from ops.manifest_items as i
 where

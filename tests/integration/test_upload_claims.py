@@ -110,6 +110,7 @@ insert into ops.manifest_items
     (manifest_id, position, wallhaven_id, image_url, s3_key, file_type, file_size, width, height)
 select m.manifest_id, 4 + n, 'x' || lpad(n::text, 5, '0'), '', '', 'image/png', 1, 1, 1
 from ops.manifests as m cross join generate_series(1, 3000) as n where m.run_key = %(run)s;
+update ops.manifests set items = 3004 where run_key = %(run)s;
 insert into ops.uploads (run_key, wallhaven_id, attempt, outcome, s3_key, started_at, fence)
 select %(run)s, 'x' || lpad(n::text, 5, '0'), 1, 'gone', '', now(), n from generate_series(1, 1000) as n
 """
