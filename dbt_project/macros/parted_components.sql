@@ -1,7 +1,8 @@
 {#-
     CTEs. Components in which people told two pictures apart, and only those, are put together anew: edge by edge, what
     people called the same first, then by distance; an edge that would bring such two together is left out, so that no
-    chain of near pictures outvotes a person. Reads components, where the first of each bytes stands for all, and pairs; gives parted (wallhaven_id, part).
+    chain of near pictures outvotes a person. Reads pairs, and components, where the first of each bytes stands for all;
+    gives parted (wallhaven_id, part).
 -#}
 {%- macro parted_components() -%}
 contested as (

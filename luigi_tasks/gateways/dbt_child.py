@@ -96,8 +96,10 @@ def _selected(request: Mapping[str, Any], manifest: Any) -> set[str]:
 def _quietly(arguments: Sequence[str], manifest: Any = None) -> Any:
     from dbt.cli.main import dbtRunner
 
+    # What it would write, the build itself writes.
+    quiet = ["--quiet", "--no-write-json", "--log-level-file", "none"]
     with contextlib.redirect_stdout(io.StringIO()):
-        return dbtRunner(manifest).invoke(["--quiet", *arguments]).result
+        return dbtRunner(manifest).invoke([*quiet, *arguments]).result
 
 
 def _is_built(node: Any) -> bool:
