@@ -20,7 +20,7 @@ from twin import Catalogue, Twin
 
 PICTURES = (
     Table("draenei_intermediate.int_picture_hashes", ("wallhaven_id",)),
-    Table("draenei_intermediate.int_picture_bands", ("band", "wallhaven_id")),
+    Table("draenei_intermediate.int_picture_bands", ("wallhaven_id",)),
     Table("draenei_content.duplicate_pairs", ("wallhaven_id_a", "wallhaven_id_b")),
     Table("draenei_content.duplicate_clusters", ("wallhaven_id",)),
 )
