@@ -18,6 +18,8 @@ S = TypeVar("S", bound=BaseServer)
 class QuietHandler(BaseHTTPRequestHandler):
     """One connection."""
 
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the acknowledgement of its headers
+
     def hang_up(self) -> None:
         """Drop the connection with RST instead of FIN."""
         self.close_connection = True

@@ -11,12 +11,14 @@ its id says, so that a new one changes one part of each kind and not all of them
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +41,7 @@ DETAILS = ("large", "original", "sha256", "fields", "near", "life", "versions", 
 LIST_PART, DETAIL_PART = 1000, 64
 PART_NAME = re.compile(r"(list|detail|duplicates)-[0-9a-f]{16}\.js")
 COPIES = "pictures"
+COPIES_AT_ONCE = 16
 
 
 class Packed(NamedTuple):
@@ -244,12 +247,14 @@ def _base(settings: Settings, out: Path) -> str:
 
 def _copy_thumbnails(store: ObjectStore, keys: Iterable[str], folder: Path) -> None:
     wanted = {key for key in keys if key.startswith("derivatives/")}
-    for key in sorted(wanted):
-        if not (folder / key).exists():
-            try:
-                _write(folder / key, store.get(key))
-            except ObjectMissing:
-                continue  # fsck tells of it; the page shows its colour
+
+    def copy(key: str) -> None:
+        with contextlib.suppress(ObjectMissing):  # fsck tells of it; the page shows its colour
+            _write(folder / key, store.get(key))
+
+    with ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="gallery") as pool:
+        for _ in pool.map(copy, sorted(key for key in wanted if not (folder / key).exists())):
+            pass
     for path in folder.rglob("*.webp"):
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
