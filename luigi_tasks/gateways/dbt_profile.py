@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from luigi_tasks.domain.faults import crash_point
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,6 +25,8 @@ def write_profile(folder: Path, address: Mapping[str, str] | None, *, embedded: 
     embedded: it is the embedded server's, so that an error message may say how to start it.
     role: what the user of the address is to act as, '' when it has rights of its own.
     """
+    import yaml
+
     text = HEAD + yaml.safe_dump(_profile(address or {}, embedded, role), sort_keys=False, width=1000)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profiles.yml"

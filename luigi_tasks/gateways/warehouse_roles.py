@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import yaml
-
 from luigi_tasks.gateways.dbt import PROJECT
 from luigi_tasks.gateways.postgres import LOADER
 
@@ -92,6 +90,8 @@ def complete(cursor: Cursor) -> bool:
 
 def declared_sources() -> set[str]:
     """schema.table of every source that the dbt project declares in schemas that Python owns."""
+    import yaml
+
     documents = [yaml.safe_load(path.read_text()) for path in sorted((PROJECT / "models").rglob("*.yml"))]
     sources = [source for document in documents for source in (document or {}).get("sources", ())]
     return {

@@ -14,7 +14,7 @@ from luigi_tasks.domain.envelope import digest, unpack
 from luigi_tasks.domain.errors import SourceError, StoreError
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
-from luigi_tasks.gateways import clean_ledger, parquet, postgres
+from luigi_tasks.gateways import clean_ledger, postgres
 from luigi_tasks.gateways.clean_ledger import CleanFile
 from luigi_tasks.gateways.objects import ObjectStore
 from luigi_tasks.gateways.page_ledger import PageRow
@@ -36,6 +36,8 @@ class Cleaner:
 
     def write(self, page: PageRow) -> CleanFile:
         """Put the file of a page. Raises SourceError for a value that does not fit its type."""
+        from luigi_tasks.gateways import parquet
+
         _, body = unpack(self.store.get(page.object_key))
         good, bad = self.loader.sort(self.source.parse(self.entity, body).records)
         try:
@@ -61,6 +63,8 @@ class Cleaner:
 
 def put(store: ObjectStore, key: str, packed: bytes) -> None:
     """Put a file. Raises StoreError when other bytes stand under its key."""
+    from luigi_tasks.gateways import parquet
+
     sha256 = digest(packed)
     found = store.put_if_absent(key, packed, content_type=parquet.CONTENT_TYPE, sha256=sha256, metadata={})
     if found.sha256 != sha256:

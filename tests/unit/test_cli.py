@@ -13,7 +13,7 @@ from luigi_tasks.__main__ import VERBS
 from luigi_tasks.sources import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("luigi", "boto3", "botocore", "dbt", "PIL", "requests", "psycopg2", "pandas")
+HEAVY = ("luigi", "boto3", "botocore", "dbt", "PIL", "requests", "psycopg2", "pandas", "pyarrow")
 NOT_LOADED = f"""
 import atexit, sys
 heavy = set({HEAVY!r})
