@@ -27,8 +27,8 @@ the pipeline over 100,000 records and 10,000 pictures with one request in twenty
 models for Redshift and BigQuery, with adapters in an environment of their own.
 """
 RUN = (
-    "The numbers are of a run with {} kills, seed {}, in {} s on {} cores; {} of its proofs were run again after what"
-    " they found was mended."
+    "The numbers are of a run with {} kills, seed {}, in {} s on {} cores; proofs run again after what they found was"
+    " mended: {}."
 )
 ENOUGH_KILLS = 300
 TABLE = "| guarantee | breaks when it is broken | cases |\n|---|---|---|\n"

@@ -23,8 +23,8 @@ POWER_SAYS = (
     " campaign broke an invariant there."
 )
 LOAD_SAYS = (
-    "On {} it ran {} records and {} pictures with {} processes in {} s, {} % of all requests faulted, with {}"
-    " violations; all processes together had up to {} MiB at a tenth of the pictures and {} MiB at the end."
+    "On {} `make prove-load` ran {} records and {} pictures with {} processes in {} s, {} % of all requests faulted,"
+    " with {} violations; all processes together had up to {} MiB at a tenth of the pictures and {} MiB at the end."
 )
 FIGURE = r"([\d.,-]+)"
 

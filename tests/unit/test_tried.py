@@ -41,9 +41,9 @@ def test_bugs_are_counted_when_all_were_tried_and_nobody_may_have_missed_one(tmp
 def test_a_load_is_said_with_its_size_and_what_it_cost(tmp_path: Path) -> None:
     tried.keep_load(LOAD, tmp_path / "var")
     assert tried.sentences(PATCHES, tmp_path / "var") == (
-        "On 2026-11-22 it ran 100,000 records and 10,000 pictures with 8 processes in 512 s, 5.0 % of all requests"
-        " faulted, with 0 violations; all processes together had up to 200 MiB at a tenth of the pictures and 210 MiB"
-        " at the end.",
+        "On 2026-11-22 `make prove-load` ran 100,000 records and 10,000 pictures with 8 processes in 512 s, 5.0 % of"
+        " all requests faulted, with 0 violations; all processes together had up to 200 MiB at a tenth of the pictures"
+        " and 210 MiB at the end.",
     )
 
 
