@@ -253,8 +253,7 @@ def _copy_thumbnails(store: ObjectStore, keys: Iterable[str], folder: Path) -> N
             _write(folder / key, store.get(key))
 
     with ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="gallery") as pool:
-        for _ in pool.map(copy, sorted(key for key in wanted if not (folder / key).exists())):
-            pass
+        list(pool.map(copy, sorted(key for key in wanted if not (folder / key).exists())))
     for path in folder.rglob("*.webp"):
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
