@@ -6,7 +6,6 @@ import datetime
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import requests
 import urllib3.exceptions
@@ -117,9 +116,13 @@ def _no_credentials_of_the_machine(request: requests.PreparedRequest) -> request
 
 def _reason(problem: BaseException) -> str:
     """The innermost words: 'Connection refused' rather than a pool's history; never a header."""
-    innermost: Any = problem
-    while (deeper := getattr(innermost, "reason", None) or innermost.__cause__ or innermost.__context__) is not None:
-        if not isinstance(deeper, BaseException):
-            break
+    innermost = problem
+    while isinstance(deeper := _deeper(innermost), BaseException):
         innermost = deeper
     return f"{type(innermost).__name__}: {innermost}"
+
+
+def _deeper(problem: BaseException) -> object:
+    """What it came from; nothing when it was raised `from None`, to stand for that."""
+    told = getattr(problem, "reason", None) or problem.__cause__
+    return told or (None if problem.__suppress_context__ else problem.__context__)
