@@ -1,7 +1,8 @@
 """Children that decode pictures for us: whatever a picture does to its decoder ends that child and this picture alone.
 
-As many as there are cores, started when first needed, used again, and replaced when they crash, exceed a limit or
-answer nonsense. The other side of the socket is steps/decoder.py, which also says how they talk.
+Up to as many as there are cores, each started when the others keep a picture waiting, used again, and replaced when it
+crashes, exceeds a limit or answers nonsense. The other side of the socket is steps/decoder.py, which also says how they
+talk.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -32,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = struct.Struct(">QBI")
 TYPES = {"image/jpeg": 0, "image/png": 1}
 START_SECONDS = 60.0
+# To start one costs a tenth of a second of CPU time: as much as small pictures by the dozen.
+SOON_SECONDS = 0.05
 # By the clock, for each second of CPU time: a busy machine is no fault of the picture.
 PATIENCE = 3
 LONGEST_ANSWER = 4096
@@ -64,10 +68,9 @@ class Decoders:
 
     def __init__(self, limits: DecodingLimits, children: int | None = None) -> None:
         self._limits = limits
-        self._slots: queue.LifoQueue[_Child | None] = queue.LifoQueue()
-        self._size = children or usable_cores()
-        for _ in range(self._size):
-            self._slots.put(None)
+        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._size, self._begun = children or usable_cores(), 0
+        self._beginning = threading.Lock()
 
     def __enter__(self) -> Decoders:
         return self
@@ -75,8 +78,8 @@ class Decoders:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in range(self._size):
-            if child := self._slots.get():
+        for _ in range(self._begun):
+            if child := self._free.get():
                 child.end()
 
     def decode(self, body: Body, file_type: str, room: Room) -> tuple[int, int]:
@@ -95,7 +98,7 @@ class Decoders:
         return parts
 
     def _ask(self, body: Body, file_type: str, room: Room, order: bytes = b"") -> tuple[dict[str, Any], list[bytes]]:
-        child = self._slots.get()
+        child = self._take()
         try:
             if child and not child.alive:
                 child.end()
@@ -106,7 +109,26 @@ class Decoders:
             child = None  # it has ended, by itself or by our hand
             raise
         finally:
-            self._slots.put(child)
+            self._free.put(child)
+
+    def _take(self) -> _Child | None:
+        """One that is free; one more when none is soon and there may be more. None: another has to take its place."""
+        with contextlib.suppress(queue.Empty):
+            return self._free.get_nowait()
+        with self._beginning:
+            with contextlib.suppress(queue.Empty):
+                return self._free.get(timeout=SOON_SECONDS if self._begun else 0)
+            if self._begun < self._size:
+                self._begun += 1
+                return self._begin()
+        return self._free.get()
+
+    def _begin(self) -> _Child:
+        try:
+            return _Child(self._limits)
+        except BaseException:
+            self._free.put(None)
+            raise
 
 
 class _Child:

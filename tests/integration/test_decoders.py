@@ -108,6 +108,32 @@ def test_many_threads_share_few_children(decoders: Decoders) -> None:
     assert most[0] <= 2
 
 
+def test_another_is_started_only_where_a_picture_waits_for_one(
+    decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "SOON_SECONDS", 20.0)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: decoders.decode(JPEG, "image/jpeg", freely), range(40))) == {(64, 40)}
+    assert len(children()) == 1, "the first was free soon, each time"
+
+    monkeypatch.undo()
+    held, busy = threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def holding(_: int) -> Iterator[None]:
+        busy.set()
+        assert held.wait(60)
+        yield
+
+    with ThreadPoolExecutor(1) as pool:
+        kept = pool.submit(decoders.decode, JPEG, "image/jpeg", holding)
+        assert busy.wait(60)
+        assert decoders.decode(JPEG, "image/jpeg", freely) == (64, 40)
+        assert len(children()) == 2
+        held.set()
+        assert kept.result() == (64, 40)
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
 def test_a_crash_costs_one_picture_and_one_child(decoders: Decoders, number: signal.Signals) -> None:
     decoders.decode(JPEG, "image/jpeg", freely)
