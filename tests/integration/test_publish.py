@@ -255,6 +255,26 @@ def test_the_first_pictures_come_while_the_store_is_probed(
     publishing.assert_all_stored_once()
 
 
+def test_the_store_is_probed_while_it_is_checked(publishing: Publishing, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = publishing.store, threading.Event()
+    remove, check = store.remove, store.check
+
+    def removed(key: str) -> None:
+        asked.set()
+        remove(key)
+
+    def checked() -> None:
+        assert asked.wait(10)
+        assert not publishing.server.asked
+        check()
+
+    publishing.offer("w00000", picture())
+    monkeypatch.setattr(store, "remove", removed)
+    monkeypatch.setattr(store, "check", checked)
+    publish(publishing.settings(), publishing.freeze("1"), store, Silent())
+    publishing.assert_all_stored_once()
+
+
 def test_bytes_in_flight_stay_within_the_setting_and_heads_come_before_there_is_room(
     publishing: Publishing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
