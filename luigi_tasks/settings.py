@@ -67,7 +67,7 @@ class Settings(DerivativeSettings, SourceSettings):
     upload_memory_bytes: int = Field(128 << 20, ge=1 << 20, description="bytes of pictures in flight at once")
     upload_lease_seconds: float = Field(60, gt=0, description="a picture claimed by a process that hangs is free then")
     image_answer_seconds: float = Field(5, gt=0, description="no answer by then: the picture is tried again at the end")
-    image_timeout_seconds: float = Field(300, gt=0, description="whole time for one picture")
+    image_timeout_seconds: float = Field(300, gt=0, description="whole time for one picture, but its waits for room")
     image_max_bytes: int = Field(256 << 20, ge=1, description="a larger picture is refused")
     image_max_pixels: int = Field(200_000_000, ge=1, description="a picture with more pixels is refused")
     image_decode_seconds: int = Field(60, ge=1, description="CPU time to decode one picture; thrice that by the clock")

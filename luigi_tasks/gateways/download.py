@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from urllib3 import BaseHTTPResponse, Timeout
 
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.domain.publishing import Outcome, PictureError
+from luigi_tasks.gateways.answer_times import AnswerTimes
 from luigi_tasks.gateways.image_hosts import Address, ImageHosts, pool_manager
-from luigi_tasks.gateways.receiving import receive
+from luigi_tasks.gateways.receiving import LOOK_SECONDS, receive
+from luigi_tasks.gateways.room import PictureTime, Room
 from luigi_tasks.settings import Settings
 
 CHUNK = 1 << 16
@@ -26,8 +29,7 @@ TRIES = {Outcome.UNREACHABLE: 3, Outcome.THROTTLED: 2}
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
-QUICK_FLOOR_SECONDS = 1.0
-FEW_ANSWERS = 4
+IDLE_SECONDS = 5.0  # a host is left in the middle of its answer for so long while there is no room
 REDIRECTS = {301, 302, 303, 307, 308}
 BY_STATUS = {
     401: (Outcome.UNREACHABLE, "blocked: HTTP 401"),
@@ -51,8 +53,8 @@ class DownloadStopped(Exception):
     """The run is stopping: nothing is known of this picture, and nothing is charged to it."""
 
 
-class NeedsRoom(Exception):
-    """The body is larger than the room that was made for it. bytes: how much to make before asking again."""
+class _NoRoomYet(Exception):
+    """Hung up before the body was there, for no fault of its host. bytes: of room to have before asking again."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -61,34 +63,11 @@ class NeedsRoom(Exception):
 
 @dataclass(frozen=True)
 class Download:
-    """The exact body of a 200; a part of the buffer that the caller gave, if any."""
+    """The exact body of a 200, in the room that the caller gave."""
 
-    body: bytearray | memoryview
+    body: memoryview
     content_type: str
     status: int
-
-
-class _AnswerTimes:
-    """How long to wait for a first answer: four times what a good one took of late, so that dead ones cost little."""
-
-    def __init__(self, most: float) -> None:
-        self._most, self._usual = most, most
-        self._good, self._least = 0, most
-
-    def note(self, seconds: float) -> None:
-        """A good answer began after so many seconds."""
-        self._usual = max(seconds, 0.8 * self._usual)
-        self._good, self._least = self._good + 1, min(self._least, seconds)
-
-    @property
-    def least(self) -> float | None:
-        """Seconds; None before a few good answers: the first ones of a busy process are late by its own fault."""
-        return self._least if self._good >= FEW_ANSWERS else None
-
-    @property
-    def quick(self) -> float:
-        """Seconds."""
-        return min(self._most, max(QUICK_FLOOR_SECONDS, 4 * self._usual))
 
 
 class Downloader:
@@ -103,7 +82,7 @@ class Downloader:
         self._seconds = settings.image_timeout_seconds
         self._max_bytes = settings.image_max_bytes
         self._stop = stop or threading.Event()
-        self._answers = _AnswerTimes(settings.image_answer_seconds)
+        self._answers = AnswerTimes(settings.image_answer_seconds)
         self._pools = pool_manager(settings.upload_concurrency)
 
     def __enter__(self) -> Downloader:
@@ -118,45 +97,68 @@ class Downloader:
         """How soon the quickest good answer began; None before there were a few."""
         return self._answers.least
 
-    def fetch_quickly(self, url: str, *, expected_bytes: int, into: memoryview | None = None) -> Download:
+    def fetch_quickly(self, url: str, room: Room) -> Download:
         """As fetch, but asked once, and given up after IMAGE_ANSWER_SECONDS, or less, of silence."""
-        return self._try(url, expected_bytes, into, time.monotonic() + self._seconds, self._answers.quick)
+        return self._try(url, room, PictureTime(self._seconds), self._answers.quick)
 
-    def fetch(self, url: str, *, expected_bytes: int | None = None, into: memoryview | None = None) -> Download:
-        """The picture's bytes, within IMAGE_TIMEOUT_SECONDS for everything together.
+    def fetch(self, url: str, room: Room) -> Download:
+        """The picture's bytes, within IMAGE_TIMEOUT_SECONDS for everything together but the waits for room.
 
         An unreachable host is asked up to three times with jitter, a throttling one once more after the wait it asks
-        for; the ledger counts all of them as one attempt. expected_bytes: the room that the caller made; a larger
-        body raises NeedsRoom. into: where to put it, of at least that size. Raises PictureError with the outcome, or
-        DownloadStopped.
+        for; the ledger counts all of them as one attempt. room: taken once a good answer has begun, for the size that
+        it names; given back before an error is raised and between two tries. While room is scarce it is taken before
+        the request. Raises PictureError with the outcome, or DownloadStopped.
         """
-        deadline = time.monotonic() + self._seconds
+        clock = PictureTime(self._seconds)
         tries = Retrying(
             retry=retry_if_exception(_worth_another_try),
-            stop=lambda state: _enough(state, deadline),
+            stop=lambda state: _enough(state, clock),
             wait=_pause,
             sleep=self._sleep,
             reraise=True,
         )
-        return tries(self._try, url, expected_bytes or self._max_bytes, into, deadline)
+        return tries(self._try, url, room, clock)
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise DownloadStopped
 
-    def _try(
-        self, url: str, room: int, into: memoryview | None, deadline: float, silence: float = READ_SECONDS
-    ) -> Download:
+    def _try(self, url: str, room: Room, clock: PictureTime, silence: float = READ_SECONDS) -> Download:
         address = self._hosts.allowed(url)
+        try:
+            if room.is_scarce():
+                self._place(room, min(room.usual, self._max_bytes), clock)
+            for size in (None, self._max_bytes):
+                try:
+                    return self._follow(address, room, clock, silence)
+                except _NoRoomYet as hung_up:
+                    self._place(room, size or hung_up.bytes, clock)
+            return self._follow(address, room, clock, silence)
+        except PictureError:
+            room.give_back()
+            raise
+
+    def _place(self, room: Room, size: int, clock: PictureTime, seconds: float = math.inf) -> memoryview | None:
+        """A block of so many bytes, waited for so long."""
+        with clock.standing_still():
+            until = time.monotonic() + seconds
+            while (place := room.take(size, max(0.0, min(LOOK_SECONDS, until - time.monotonic())))) is None:
+                if self._stop.is_set():
+                    raise DownloadStopped
+                if time.monotonic() >= until:
+                    return None
+        return place
+
+    def _follow(self, address: Address, room: Room, clock: PictureTime, silence: float) -> Download:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 begun = time.monotonic()
-                response = self._request(address, deadline, silence)
+                response = self._request(address, clock, silence)
                 if response.status == 200:
                     self._answers.note(time.monotonic() - begun)
                 try:
                     if response.status not in REDIRECTS:
-                        return self._read(response, room, into, deadline)
+                        return self._read(response, room, clock)
                     address = self._hosts.allowed(response.headers.get("Location", ""), address)
                 finally:
                     response.close()
@@ -164,8 +166,8 @@ class Downloader:
                 raise PictureError(Outcome.UNREACHABLE, _words(problem)) from problem
         raise PictureError(Outcome.UNREACHABLE, "too many redirects")
 
-    def _request(self, address: Address, deadline: float, silence: float) -> BaseHTTPResponse:
-        left = self._time_left(deadline)
+    def _request(self, address: Address, clock: PictureTime, silence: float) -> BaseHTTPResponse:
+        left = self._time_left(clock)
         return self._pools.connection_from_host(address.host, address.port, address.scheme).urlopen(
             "GET",
             address.target,
@@ -177,49 +179,62 @@ class Downloader:
             timeout=Timeout(connect=min(CONNECT_SECONDS, silence, left), read=min(silence, left)),
         )
 
-    def _read(self, response: BaseHTTPResponse, room: int, into: memoryview | None, deadline: float) -> Download:
+    def _read(self, response: BaseHTTPResponse, room: Room, clock: PictureTime) -> Download:
         _refuse_status(response)
         content_type = response.headers.get("Content-Type", "")
         if content_type.startswith(("text/", "application/json", "application/xhtml")):
             raise PictureError(Outcome.CORRUPT, f"not an image: {content_type.partition(';')[0]}", response.status)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise PictureError(Outcome.CORRUPT, "content-encoded although identity was asked for", response.status)
-        declared = response.length_remaining
-        self._make_sure_of_room(declared or 0, room, needed=declared)
-        if declared:
-            place = into[:declared] if into is not None else memoryview(bytearray(declared))
-            return Download(self._fill(response, place, deadline), content_type, response.status)
-        body = bytearray()
-        while chunk := response.read1(CHUNK):
-            self._time_left(deadline)
-            self._make_sure_of_room(len(body) + len(chunk), room, needed=declared)
-            body += chunk
-        if not body:
+        if response.length_remaining == 0:
             raise PictureError(Outcome.CORRUPT, "empty", response.status)
-        return Download(body, content_type, response.status)
+        return Download(self._body(response, room, clock), content_type, response.status)
 
-    def _fill(self, response: BaseHTTPResponse, body: memoryview, deadline: float) -> memoryview:
+    def _body(self, response: BaseHTTPResponse, room: Room, clock: PictureTime) -> memoryview:
+        declared = response.length_remaining
+        size = min(room.usual, self._max_bytes) if declared is None else declared
+        self._refuse_size(size)
+        waited = (place := room.take(size, 0)) is None
+        if place is None and (place := self._place(room, size, clock, IDLE_SECONDS)) is None:
+            raise _NoRoomYet(size)
+        try:
+            return self._fill(response, place[:size], clock) if declared else self._collect(response, place, clock)
+        except (lost.HTTPError, OSError) as problem:
+            if waited:  # by our doing: maybe its host had enough of that
+                raise _NoRoomYet(size) from problem
+            raise
+
+    def _fill(self, response: BaseHTTPResponse, body: memoryview, clock: PictureTime) -> memoryview:
         received = response._fp  # type: ignore[attr-defined]
-        if receive(received, body, lambda: self._time_left(deadline)) < len(body):
-            raise PictureError(Outcome.UNREACHABLE, "cut short")
+        if receive(received, body, lambda: self._time_left(clock)) < len(body):
+            raise lost.ProtocolError(http.client.IncompleteRead(b""))
         received.length = 0
         received.read()  # tells http.client that the connection may be used again
         response.release_conn()
         return body
 
-    def _make_sure_of_room(self, size: int, room: int, *, needed: int | None) -> None:
+    def _collect(self, response: BaseHTTPResponse, place: memoryview, clock: PictureTime) -> memoryview:
+        """A body that does not say its length."""
+        position = 0
+        while chunk := response.read1(CHUNK):
+            self._time_left(clock)
+            self._refuse_size(position + len(chunk))
+            if position + len(chunk) > len(place):
+                raise _NoRoomYet(self._max_bytes)
+            place[position : position + len(chunk)] = chunk
+            position += len(chunk)
+        if not position:
+            raise PictureError(Outcome.CORRUPT, "empty", response.status)
+        return place[:position]
+
+    def _refuse_size(self, size: int) -> None:
         if size > self._max_bytes:
             raise PictureError(Outcome.REFUSED, "larger than IMAGE_MAX_BYTES")
-        if size > room:
-            raise NeedsRoom(needed or self._max_bytes)
 
-    def _time_left(self, deadline: float) -> float:
+    def _time_left(self, clock: PictureTime) -> float:
         if self._stop.is_set():
             raise DownloadStopped
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise PictureError(Outcome.UNREACHABLE, "not whole within IMAGE_TIMEOUT_SECONDS")
-        return left
+        return clock.left()
 
 
 def _words(problem: lost.HTTPError | OSError) -> str:
@@ -256,9 +271,9 @@ def _worth_another_try(problem: BaseException) -> bool:
     return not 400 <= status < 500 or status == 429
 
 
-def _enough(state: RetryCallState, deadline: float) -> bool:
+def _enough(state: RetryCallState, clock: PictureTime) -> bool:
     problem = _problem(state)
-    return state.attempt_number >= TRIES[problem.outcome] or time.monotonic() + state.upcoming_sleep >= deadline
+    return state.attempt_number >= TRIES[problem.outcome] or not clock.is_enough_for(state.upcoming_sleep)
 
 
 def _pause(state: RetryCallState) -> float:

@@ -68,8 +68,8 @@ def publish(
 def _by_this_one(
     settings: Settings, run_key: str, store: ObjectStore, meter: Meter, pictures: int, enough: threading.Event | None
 ) -> tuple[str, ...]:
-    """The store is probed while the first pictures come; none is said or put before it is found good."""
-    store.check()
+    """The store is probed while it is checked and the first pictures come; none is said or put before it is found good,
+    and none is asked for before it is checked."""
     give_back_freed_memory()
     (share,) = shares(settings, 1)
     share = replace(share, at_once=min(share.at_once, pictures))
@@ -78,6 +78,7 @@ def _by_this_one(
         ThreadPoolExecutor(1, thread_name_prefix="publish-probe") as aside,
     ):
         found = aside.submit(guard, settings, run_key, store)
+        store.check()
         stopped = work_off(settings, run_key, lambda: found.result()[0], meter, share, asked)
         found.result()  # also when no picture came as far as the store
         return stopped

@@ -6,12 +6,12 @@ everything that decides which pictures, in what order and how many at once, is i
 
 from __future__ import annotations
 
+import contextlib
 import string
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import quote
 
 from luigi_tasks.domain.faults import crash_point
@@ -19,20 +19,15 @@ from luigi_tasks.domain.identity import CODE_VERSION
 from luigi_tasks.domain.publishing import ManifestItem, Outcome, PictureError, UploadOutcome, Verified
 from luigi_tasks.gateways.buffers import Buffers
 from luigi_tasks.gateways.decoders import Decoders
-from luigi_tasks.gateways.download import Download, Downloader, NeedsRoom
+from luigi_tasks.gateways.download import Download, Downloader
 from luigi_tasks.gateways.objects import ObjectStore, StoreUnavailable
 from luigi_tasks.settings import Settings
 from luigi_tasks.steps.flow import OneAtATime, WeightGate
+from luigi_tasks.steps.room import BodyRoom
 from luigi_tasks.steps.verify import Limits, verify
 
-SLACK_BYTES = 1 << 14  # a body that much larger than its record says is not asked for twice
+SLACK_BYTES = 1 << 14  # a body that much larger than its record says, and says nothing itself, is not asked for twice
 Intend = Callable[[str], None]
-
-
-class Fetch(Protocol):
-    """One of the Downloader's two ways to fetch."""
-
-    def __call__(self, url: str, *, expected_bytes: int, into: memoryview) -> Download: ...
 
 
 @dataclass(frozen=True)
@@ -78,24 +73,18 @@ class Transfer:
         then nothing is to be registered.
         """
         begun = time.monotonic()
-        fetch = self._downloader.fetch_quickly if quick else self._downloader.fetch
         try:
-            return self._with_room(item, intend, begun, fetch)
+            with contextlib.closing(BodyRoom(self._bodies, self._buffers, item.file_size + SLACK_BYTES)) as room:
+                return self._checked_and_put(item, intend, begun, self._fetch(item, room, quick=quick))
         except PictureError as problem:
             return _outcome(item, problem.outcome, begun, reason=problem.reason, http_status=problem.http_status)
 
-    def _with_room(self, item: ManifestItem, intend: Intend, begun: float, fetch: Fetch) -> UploadOutcome:
-        room = item.file_size + SLACK_BYTES
-        while True:
-            try:
-                with self._bodies.hold(room), self._buffers.lend(room) as buffer:
-                    with self._fetching:
-                        crash_point("publish.download.before")
-                        download = fetch(item.image_url, expected_bytes=room, into=buffer)
-                        crash_point("publish.download.after")
-                    return self._checked_and_put(item, intend, begun, download)
-            except NeedsRoom as larger:  # the record's size is wrong: queue again, holding nothing
-                room = max(larger.bytes, 2 * room)
+    def _fetch(self, item: ManifestItem, room: BodyRoom, *, quick: bool) -> Download:
+        with self._fetching:
+            crash_point("publish.download.before")
+            download = (self._downloader.fetch_quickly if quick else self._downloader.fetch)(item.image_url, room)
+            crash_point("publish.download.after")
+            return download
 
     def _checked_and_put(self, item: ManifestItem, intend: Intend, begun: float, download: Download) -> UploadOutcome:
         crash_point("publish.verify.before")

@@ -14,6 +14,7 @@ from luigi_tasks.domain.publishing import PictureError
 from luigi_tasks.gateways.download import Downloader
 from luigi_tasks.settings import Settings
 from tests.image_server import ImageServer, Request, serving, status, whole
+from tests.rooms import AnyRoom
 
 FOLDER = Path(__file__).parent
 BODY = b"a picture"
@@ -45,7 +46,7 @@ def other() -> Iterator[ImageServer]:
 def outcome(downloader: Downloader, url: str) -> str:
     """'fetched' when it is the listed host's picture, else the outcome."""
     try:
-        return "fetched" if downloader.fetch(url).body == BODY else "another body"
+        return "fetched" if downloader.fetch(url, AnyRoom()).body == BODY else "another body"
     except PictureError as problem:
         return str(problem.outcome) if "secret" not in str(problem) else "leaks the URL's password"
 

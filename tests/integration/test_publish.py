@@ -16,7 +16,6 @@ from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways.objects import StoreUnavailable
 from luigi_tasks.steps.contact_sheet import draw
 from luigi_tasks.steps.publish import freeze_step, publish
-from luigi_tasks.steps.transfer import SLACK_BYTES
 from tests.conftest import Warehouse
 from tests.image_server import Answer, Request, serving, status, whole
 from tests.integration.publish_fixtures import Failing, Publishing, Watching
@@ -199,15 +198,20 @@ class Counted:
 
     def __call__(self, body: bytes) -> Answer:
         def answer(request: Request) -> None:
-            with self._counting:
-                self._now += 1
-                self.peak = max(self.peak, self._now)
-            time.sleep(0.05)
-            with self._counting:
-                self._now -= 1
+            with self.one():
+                time.sleep(0.05)
             whole(body)(request)
 
         return answer
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        with self._counting:
+            self._now += 1
+            self.peak = max(self.peak, self._now)
+        yield
+        with self._counting:
+            self._now -= 1
 
 
 def test_no_more_are_fetched_at_once_than_the_setting_says(publishing: Publishing) -> None:
@@ -251,20 +255,51 @@ def test_the_first_pictures_come_while_the_store_is_probed(
     publishing.assert_all_stored_once()
 
 
-def test_bytes_in_flight_stay_within_the_setting(publishing: Publishing) -> None:
-    counted = Counted()
+def test_the_store_is_probed_while_it_is_checked(publishing: Publishing, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = publishing.store, threading.Event()
+    remove, check = store.remove, store.check
+
+    def removed(key: str) -> None:
+        asked.set()
+        remove(key)
+
+    def checked() -> None:
+        assert asked.wait(10)
+        assert not publishing.server.asked
+        check()
+
+    publishing.offer("w00000", picture())
+    monkeypatch.setattr(store, "remove", removed)
+    monkeypatch.setattr(store, "check", checked)
+    publish(publishing.settings(), publishing.freeze("1"), store, Silent())
+    publishing.assert_all_stored_once()
+
+
+def test_bytes_in_flight_stay_within_the_setting_and_heads_come_before_there_is_room(
+    publishing: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads, puts = Counted(), Counted()
     bodies = [picture("PNG", seed=seed) + b"\0" * (3 << 20) for seed in range(12)]
     for seed, body in enumerate(bodies):
-        publishing.offer(f"w{seed:05}", body, counted(body))
-    three = 3 * (min(map(len, bodies)) + SLACK_BYTES)
+        publishing.offer(f"w{seed:05}", body, heads(body))
+    store = publishing.store
+    put = store.put_if_absent
+
+    def counted(*key: object, **more: object) -> object:
+        with puts.one():
+            time.sleep(0.05)
+            return put(*key, **more)
+
+    monkeypatch.setattr(store, "put_if_absent", counted)
     publish(
-        publishing.settings(upload_concurrency=8, upload_memory_bytes=three - 1),
+        publishing.settings(upload_concurrency=8, upload_memory_bytes=3 * min(map(len, bodies)) - 1),
         publishing.freeze("1"),
-        publishing.store,
+        store,
         Silent(),
     )
     publishing.assert_all_stored_once()
-    assert counted.peak == 2, "two pictures with their slack fit; for three there is a byte too few"
+    assert puts.peak == 2, "two pictures fit; for three there is a byte too few"
+    assert heads.peak > 2
 
 
 def test_two_at_once_on_one_manifest_store_everything_once(publishing: Publishing) -> None:

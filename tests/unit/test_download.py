@@ -13,10 +13,11 @@ import pytest
 
 from luigi_tasks.domain.identity import USER_AGENT
 from luigi_tasks.domain.publishing import Outcome, PictureError
-from luigi_tasks.gateways.download import Downloader, DownloadStopped, NeedsRoom
+from luigi_tasks.gateways.download import Downloader, DownloadStopped
 from luigi_tasks.settings import Settings
 from tests.image_server import ImageServer, Request, in_turn, serving, status, whole
 from tests.loopback import running
+from tests.rooms import AnyRoom
 
 BODY = os.urandom(300_000)
 
@@ -27,9 +28,9 @@ def server() -> Iterator[ImageServer]:
         yield running
 
 
-def fetch(url: str, *hosts: str, expected_bytes: int | None = None, **settings: object):
+def fetch(url: str, *hosts: str, **settings: object):
     with Downloader(Settings(wallhaven_image_hosts=hosts, **settings)) as downloader:
-        return downloader.fetch(url, expected_bytes=expected_bytes)
+        return downloader.fetch(url, AnyRoom())
 
 
 def failure(server: ImageServer, answer=None, path: str = "/x", **settings: object) -> PictureError:
@@ -37,7 +38,7 @@ def failure(server: ImageServer, answer=None, path: str = "/x", **settings: obje
         server.answers[path] = answer
     own = Settings(wallhaven_image_hosts=(server.host,), **settings)
     with Downloader(own, Impatient()) as downloader, pytest.raises(PictureError) as raised:
-        downloader.fetch(server.url(path))
+        downloader.fetch(server.url(path), AnyRoom())
     return raised.value
 
 
@@ -67,7 +68,7 @@ def test_connections_are_reused(server: ImageServer) -> None:
     server.answers["/x"] = answer
     with Downloader(Settings(wallhaven_image_hosts=(server.host,))) as downloader:
         for _ in range(5):
-            downloader.fetch(server.url("/x"))
+            downloader.fetch(server.url("/x"), AnyRoom())
     assert len(peers) == 1
 
 
@@ -233,7 +234,7 @@ def test_a_stop_ends_a_download_at_once_and_charges_nothing(server: ImageServer)
         Downloader(Settings(wallhaven_image_hosts=(server.host,)), stop) as downloader,
         pytest.raises(DownloadStopped),
     ):
-        downloader.fetch(server.url("/x"))
+        downloader.fetch(server.url("/x"), AnyRoom())
     assert time.monotonic() - begun < 10
 
 
@@ -252,17 +253,6 @@ def huge_by_its_word(request: Request) -> None:
 def test_a_body_over_the_cap_is_refused(server: ImageServer, answer) -> None:
     problem = failure(server, answer, image_max_bytes=1_000_000)
     assert (problem.outcome, problem.reason) == (Outcome.REFUSED, "larger than IMAGE_MAX_BYTES")
-
-
-def test_a_body_larger_than_the_room_asks_for_more(server: ImageServer) -> None:
-    server.answers["/known"], server.answers["/unknown"] = whole(BODY), endless
-    with pytest.raises(NeedsRoom) as known:
-        fetch(server.url("/known"), server.host, expected_bytes=len(BODY) - 1)
-    assert known.value.bytes == len(BODY)
-    with pytest.raises(NeedsRoom) as unknown:
-        fetch(server.url("/unknown"), server.host, expected_bytes=1000, image_max_bytes=1_000_000)
-    assert unknown.value.bytes == 1_000_000
-    assert fetch(server.url("/known"), server.host, expected_bytes=len(BODY)).body == BODY
 
 
 def test_a_redirect_is_followed_to_listed_hosts_only(server: ImageServer) -> None:

@@ -14,6 +14,7 @@ from luigi_tasks.gateways.download import Downloader, DownloadStopped
 from luigi_tasks.gateways.receiving import WAIT_BYTES
 from luigi_tasks.settings import Settings
 from tests.image_server import Answer, ImageServer, Request, serving
+from tests.rooms import AnyRoom
 
 BODY = os.urandom(2 * WAIT_BYTES + 12345)
 
@@ -42,8 +43,7 @@ def test_a_body_in_pieces_arrives_whole_and_its_connection_serves_again(server: 
     peers = set()
     with Downloader(Settings(wallhaven_image_hosts=(server.host,))) as downloader:
         for _ in range(2):
-            into = memoryview(bytearray(len(BODY)))
-            assert downloader.fetch(server.url("/x"), expected_bytes=len(BODY), into=into).body == BODY
+            assert downloader.fetch(server.url("/x"), AnyRoom()).body == BODY
             pool = downloader._pools.connection_from_host(*server.server_address[:2], "http")
             sock = pool.pool.queue[-1].sock
             peers.add(sock.getsockname())
@@ -57,7 +57,7 @@ def test_a_host_that_falls_silent_in_the_middle_is_given_up(server: ImageServer)
     settings = Settings(wallhaven_image_hosts=(server.host,), image_answer_seconds=0.6)
     begun = time.monotonic()
     with Downloader(settings) as downloader, pytest.raises(PictureError) as raised:
-        downloader.fetch_quickly(server.url("/x"), expected_bytes=len(BODY))
+        downloader.fetch_quickly(server.url("/x"), AnyRoom())
     assert (raised.value.outcome, raised.value.reason) == (Outcome.UNREACHABLE, "timed out")
     assert 0.5 < time.monotonic() - begun < 10
     over.set()
@@ -70,6 +70,6 @@ def test_a_stop_is_seen_while_nothing_comes(server: ImageServer) -> None:
     begun = time.monotonic()
     settings = Settings(wallhaven_image_hosts=(server.host,))
     with Downloader(settings, stop) as downloader, pytest.raises(DownloadStopped):
-        downloader.fetch(server.url("/x"), expected_bytes=len(BODY))
+        downloader.fetch(server.url("/x"), AnyRoom())
     assert time.monotonic() - begun < 10
     over.set()
