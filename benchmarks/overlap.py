@@ -50,11 +50,19 @@ select
     (select count(*) from ops.uploads where outcome = 'stored'),
     (select result ->> 'rounds' from ops.steps where step = 'Fetch')
 """
+AFTER = """
+select s.step, extract(epoch from s.finished_at - greatest(s.started_at, p.last_page))::float
+from ops.steps as s, (select max(fetched_at) from ops.pages where entity = 'search') as p (last_page)
+order by s.finished_at
+"""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. Seconds from its start; share: of the calls that were allowed; None: too few to say."""
+    """One run. Seconds from its start; share: of the calls that were allowed; None: too few to say.
+
+    after: what each step took after the last page, in seconds.
+    """
 
     first_stored: float
     last_page: float
@@ -64,6 +72,7 @@ class Measured:
     refused: int
     stored: int
     rounds: int
+    after: tuple[tuple[str, float], ...] = ()
 
     def goals(self, pictures: int) -> Iterator[tuple[str, bool]]:
         """Each goal with what was reached, and whether it is met."""
@@ -119,10 +128,12 @@ def _read(settings: Settings, twin: Twin, begun: float, per_minute: int) -> Meas
     with closing(postgres.connect(settings, as_owner=True)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(MOMENTS)
         *moments, stored, rounds = cursor.fetchone() or ()
+        cursor.execute(AFTER)
+        after = tuple(cursor.fetchall())
     first, page, last, end = (moment.timestamp() - begun for moment in moments)
     used = share(sorted(call.at for call in twin.api_calls()), per_minute)
     refused = sum(request.status == 429 for request in twin.requests)
-    return Measured(first, page, last, end, used, refused, stored, int(rounds or 0))
+    return Measured(first, page, last, end, used, refused, stored, int(rounds or 0), after)
 
 
 def share(calls: Sequence[float], per_minute: int) -> float | None:
@@ -154,13 +165,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     ways = {}
     for name in [told.only] if told.only else CHUNKS:
         ways[name] = measure(catalogue, CHUNKS[name], told.per_minute, told.image_seconds)
-        print(ways[name].line(name), flush=True)
+        print(ways[name].line(name))
+        after = ", ".join(f"{step} {seconds:.1f}" for step, seconds in ways[name].after)
+        print(f"  seconds after the last page: {after}", flush=True)
     missed = [False]
     for sentence, met in ways[IN_ROUNDS].goals(pictures) if IN_ROUNDS in ways else ():
         print(f"{sentence}: {'met' if met else 'MISSED'}")
         missed.append(not met)
     offered = {"pages": told.pages, "per minute": told.per_minute, "image seconds": told.image_seconds}
-    figures = {name: {of: one for of, one in vars(way).items() if one is not None} for name, way in ways.items()}
+    figures = {
+        name: {of: one for of, one in vars(way).items() if one is not None and of != "after"}
+        for name, way in ways.items()
+    }
     kinds = {"more_is_better": ("share", "stored"), "not_judged": ("rounds",)}
     worse = measurements.keep("overlap", offered, figures, **kinds, argv=argv)
     return worse or any(missed)

@@ -1,9 +1,9 @@
-"""Rounds: what a long crawl has brought so far is loaded, modelled, frozen and published while it goes on.
+"""Rounds: what a long crawl has brought so far is loaded, modelled, frozen, published and derived while it goes on.
 
 A round begins when CHUNK_PAGES pages came in since the last one began, another page follows, and the last round is
-over; so a run of at most that many pages has none. It calls the same steps as Load, Model, Freeze and Publish do, one
-after the other in one thread, and enters nothing in ops.steps: those tasks come afterwards, as ever, and find less to
-do. A process that is killed in a round is a process that was killed in one of those steps.
+over; so a run of at most that many pages has none. It calls the same steps as Load, Model, Freeze, Publish and Derive
+do, one after the other in one thread, and enters nothing in ops.steps: those tasks come afterwards, as ever, and find
+less to do. A process that is killed in a round is a process that was killed in one of those steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import collected_entities
-from luigi_tasks.steps import load, model, publish, session
+from luigi_tasks.steps import derive, load, model, publish, session
 
 STEP = "Early"  # in ops.dbt_nodes
 Watch = Callable[[str], Sequence[Watcher]]  # of a step: who is told of the nodes of its next build
@@ -95,6 +95,7 @@ class Rounds:
         if not self._asked_to_end.is_set():
             publish.grow(self._settings, key)
             publish.publish(self._settings, key, store, Silent(), enough=self._asked_to_end)
+            derive.derive(self._settings, key, source, store, Silent(), enough=self._asked_to_end)
 
 
 class _Until(Silent):
