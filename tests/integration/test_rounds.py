@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -103,10 +104,10 @@ def test_the_first_pictures_are_stored_and_measured_before_the_last_page_is_fetc
         seen.append((there, len(pages_asked(twin))))
 
     run, watched = collecting.run(), Watching()
-    result = collecting.crawl(run, progress=AfterPage(PAGES - 1, look), watch=watched.of)
+    result = collecting.crawl(run, progress=AfterPage(2, look), watch=watched.of)
     assert set(watched.steps) == {rounds.STEP}
     assert {"stg_wallhaven__wallpapers", "wallpapers"} <= watched.done
-    assert seen == [(True, PAGES - 1)]
+    assert seen == [(True, 2)]
     assert result["pages"] == PAGES
     assert result["rounds"] >= 1
     assert "round_problem" not in result
@@ -147,6 +148,24 @@ def assert_derive_does_the_rest_and_tells_of_all(collecting: Collecting, run_key
     assert (totals["pictures"], totals["measured"]) == (len(pictures), len(pictures))
     assert (totals["made"], totals["bytes"], totals["failed"]) == (len(copies), sum(copies), 0)
     assert set(early) <= set(collecting.warehouse.rows("select sha256, measured_at, attempts from ops.image_metadata"))
+
+
+@pytest.mark.prove
+def test_deriving_gives_way_to_the_next_round(collecting: Collecting) -> None:
+    """The first pictures are held up where they would be entered, until the next round is due."""
+    run, measured = collecting.run(), "select count(*) from ops.image_metadata"
+    waiting = "select count(*) from pg_locks where not granted and relation = 'ops.image_metadata'::regclass"
+    collecting.with_settings(chunk_pages=0).crawl(run)
+    with rounds.Rounds(collecting.settings, run) as going:
+        with closing(collecting.warehouse.connect()) as other, other, other.cursor() as cursor:
+            cursor.execute("lock table ops.image_metadata in share mode")
+            going.note(1)
+            assert wait_until(lambda: numbers(collecting, waiting) == [1], PATIENCE)
+            going.note(2)
+        assert wait_until(lambda: going.note(3) or going.begun == 2, PATIENCE)
+        assert numbers(collecting, measured) == [derive.PICTURES_AT_ONCE]
+        all_of_them = numbers(collecting, "select count(distinct sha256) from ops.pictures")
+        assert wait_until(lambda: numbers(collecting, measured) == all_of_them, PATIENCE)
 
 
 @pytest.mark.parametrize("different", [{"chunk_pages": PAGES}, {"chunk_pages": 0}, {"upload_batch_limit": 10}])

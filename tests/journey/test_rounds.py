@@ -12,7 +12,7 @@ from tests.prove.invariants import check
 from twin import Catalogue, Fault
 
 PAGES = 5
-OWN = {"CHUNK_PAGES": "1", "DETAILS_PER_RUN": "0", "THUMBNAIL_SIZES": "32"}
+OWN = {"CHUNK_PAGES": "2", "DETAILS_PER_RUN": "0", "THUMBNAIL_SIZES": "32"}
 LATE = Fault("slow", "search", page=PAGES - 1, times=None, seconds=600.0)
 
 
