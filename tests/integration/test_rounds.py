@@ -151,21 +151,29 @@ def assert_derive_does_the_rest_and_tells_of_all(collecting: Collecting, run_key
 
 
 @pytest.mark.prove
-def test_deriving_gives_way_to_the_next_round(collecting: Collecting) -> None:
-    """The first pictures are held up where they would be entered, until the next round is due."""
+def test_deriving_gives_way_to_the_next_round_and_to_the_end(
+    collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the pictures in hand are held up where they would be entered, until they have to be the last ones."""
+    monkeypatch.setattr(derive, "PICTURES_AT_ONCE", 16)
     run, measured = collecting.run(), "select count(*) from ops.image_metadata"
     waiting = "select count(*) from pg_locks where not granted and relation = 'ops.image_metadata'::regclass"
+    hold_up = "lock table ops.image_metadata in share mode"
     collecting.with_settings(chunk_pages=0).crawl(run)
-    with rounds.Rounds(collecting.settings, run) as going:
-        with closing(collecting.warehouse.connect()) as other, other, other.cursor() as cursor:
-            cursor.execute("lock table ops.image_metadata in share mode")
+    with closing(collecting.warehouse.connect()) as other, other.cursor() as cursor:
+        with rounds.Rounds(collecting.settings, run) as going:
+            cursor.execute(hold_up)
             going.note(1)
             assert wait_until(lambda: numbers(collecting, waiting) == [1], PATIENCE)
             going.note(2)
-        assert wait_until(lambda: going.note(3) or going.begun == 2, PATIENCE)
-        assert numbers(collecting, measured) == [derive.PICTURES_AT_ONCE]
-        all_of_them = numbers(collecting, "select count(distinct sha256) from ops.pictures")
-        assert wait_until(lambda: numbers(collecting, measured) == all_of_them, PATIENCE)
+            other.rollback()
+            assert wait_until(lambda: going.note(3) or going.begun == 2, PATIENCE)
+            cursor.execute(hold_up)
+            assert numbers(collecting, measured) == [16]
+            assert wait_until(lambda: numbers(collecting, waiting) == [1], PATIENCE)
+            threading.Timer(0.5, other.rollback).start()
+        assert numbers(collecting, measured) == [32]
+        assert no_thread_is_left()
 
 
 @pytest.mark.parametrize("different", [{"chunk_pages": PAGES}, {"chunk_pages": 0}, {"upload_batch_limit": 10}])
