@@ -2,10 +2,11 @@
 
 Run: python -m benchmarks.overlap [pages [calls a minute [seconds a picture]]] [--only rounds]; default 120 pages, 450
 calls a minute (ten times the site's limit, so that a run is short; 45 is the real one) and 0.1 s until the image host
-answers. Each run has a database and a folder of its own. Prints: seconds from the start to the first stored picture, to
-the last page, to the last stored picture and to the end; the share of the allowed calls that the crawl made in whole
-minutes' allowances after the first, which has the burst; answers of 429; and how many pictures are stored. Then the
-goals of a run in rounds; exit code 1 when one of them is missed or a picture is missing.
+answers. Each run has a database and a folder of its own, makes the thumbnails that are made by default, and asks for no
+details. Prints: seconds from the start to the first stored picture, to the last page, to the last stored picture and to
+the end; the share of the allowed calls that the crawl made in whole minutes' allowances after the first, which has the
+burst; answers of 429; how many pictures are stored; and what each step took after the last page. Then the goals of a
+run in rounds; exit code 1 when one of them is missed or a picture is missing.
 """
 
 from __future__ import annotations
@@ -110,7 +111,6 @@ def measure(catalogue: Catalogue, chunk_pages: int, per_minute: int, image_secon
             "WALLHAVEN_RATE_PER_MINUTE": str(per_minute),
             "CHUNK_PAGES": str(chunk_pages),
             "DETAILS_PER_RUN": "0",
-            "DERIVATIVES": "none",
             "DRAENEI_PROGRESS": "none",
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
         }
@@ -173,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{sentence}: {'met' if met else 'MISSED'}")
         missed.append(not met)
     offered = {"pages": told.pages, "per minute": told.per_minute, "image seconds": told.image_seconds}
+    offered |= {"derivatives": ",".join(Settings.model_fields["derivatives"].default)}
     figures = {
         name: {of: one for of, one in vars(way).items() if one is not None and of != "after"}
         for name, way in ways.items()
