@@ -23,7 +23,7 @@ from tests.pictures import picture
 from twin import Catalogue, Fault, Twin
 
 PAGES = 5
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @pytest.fixture
