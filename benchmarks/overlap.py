@@ -2,10 +2,11 @@
 
 Run: python -m benchmarks.overlap [pages [calls a minute [seconds a picture]]] [--only rounds]; default 120 pages, 450
 calls a minute (ten times the site's limit, so that a run is short; 45 is the real one) and 0.1 s until the image host
-answers. Each run has a database and a folder of its own. Prints: seconds from the start to the first stored picture, to
-the last page, to the last stored picture and to the end; the share of the allowed calls that the crawl made in whole
-minutes' allowances after the first, which has the burst; answers of 429; and how many pictures are stored. Then the
-goals of a run in rounds; exit code 1 when one of them is missed or a picture is missing.
+answers. Each run has a database and a folder of its own, makes the thumbnails that are made by default, and asks for no
+details. Prints: seconds from the start to the first stored picture, to the last page, to the last stored picture and to
+the end; the share of the allowed calls that the crawl made in whole minutes' allowances after the first, which has the
+burst; answers of 429; how many pictures are stored; and what each step took after the last page. Then the goals of a
+run in rounds; exit code 1 when one of them is missed or a picture is missing.
 """
 
 from __future__ import annotations
@@ -50,11 +51,19 @@ select
     (select count(*) from ops.uploads where outcome = 'stored'),
     (select result ->> 'rounds' from ops.steps where step = 'Fetch')
 """
+AFTER = """
+select s.step, extract(epoch from s.finished_at - greatest(s.started_at, p.last_page))::float
+from ops.steps as s, (select max(fetched_at) from ops.pages where entity = 'search') as p (last_page)
+order by s.finished_at
+"""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. Seconds from its start; share: of the calls that were allowed; None: too few to say."""
+    """One run. Seconds from its start; share: of the calls that were allowed; None: too few to say.
+
+    after: what each step took after the last page, in seconds.
+    """
 
     first_stored: float
     last_page: float
@@ -64,6 +73,7 @@ class Measured:
     refused: int
     stored: int
     rounds: int
+    after: tuple[tuple[str, float], ...] = ()
 
     def goals(self, pictures: int) -> Iterator[tuple[str, bool]]:
         """Each goal with what was reached, and whether it is met."""
@@ -101,7 +111,6 @@ def measure(catalogue: Catalogue, chunk_pages: int, per_minute: int, image_secon
             "WALLHAVEN_RATE_PER_MINUTE": str(per_minute),
             "CHUNK_PAGES": str(chunk_pages),
             "DETAILS_PER_RUN": "0",
-            "DERIVATIVES": "none",
             "DRAENEI_PROGRESS": "none",
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
         }
@@ -119,10 +128,12 @@ def _read(settings: Settings, twin: Twin, begun: float, per_minute: int) -> Meas
     with closing(postgres.connect(settings, as_owner=True)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(MOMENTS)
         *moments, stored, rounds = cursor.fetchone() or ()
+        cursor.execute(AFTER)
+        after = tuple(cursor.fetchall())
     first, page, last, end = (moment.timestamp() - begun for moment in moments)
     used = share(sorted(call.at for call in twin.api_calls()), per_minute)
     refused = sum(request.status == 429 for request in twin.requests)
-    return Measured(first, page, last, end, used, refused, stored, int(rounds or 0))
+    return Measured(first, page, last, end, used, refused, stored, int(rounds or 0), after)
 
 
 def share(calls: Sequence[float], per_minute: int) -> float | None:
@@ -154,13 +165,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     ways = {}
     for name in [told.only] if told.only else CHUNKS:
         ways[name] = measure(catalogue, CHUNKS[name], told.per_minute, told.image_seconds)
-        print(ways[name].line(name), flush=True)
+        print(ways[name].line(name))
+        after = ", ".join(f"{step} {seconds:.1f}" for step, seconds in ways[name].after)
+        print(f"  seconds after the last page: {after}", flush=True)
     missed = [False]
     for sentence, met in ways[IN_ROUNDS].goals(pictures) if IN_ROUNDS in ways else ():
         print(f"{sentence}: {'met' if met else 'MISSED'}")
         missed.append(not met)
     offered = {"pages": told.pages, "per minute": told.per_minute, "image seconds": told.image_seconds}
-    figures = {name: {of: one for of, one in vars(way).items() if one is not None} for name, way in ways.items()}
+    offered |= {"derivatives": ",".join(Settings.model_fields["derivatives"].default)}
+    figures = {
+        name: {of: one for of, one in vars(way).items() if one is not None and of != "after"}
+        for name, way in ways.items()
+    }
     kinds = {"more_is_better": ("share", "stored"), "not_judged": ("rounds",)}
     worse = measurements.keep("overlap", offered, figures, **kinds, argv=argv)
     return worse or any(missed)

@@ -180,7 +180,7 @@ class Derive(RunTask):
         from luigi_tasks.steps import archive, derive, session
 
         store = session.checked_store(own)
-        result = derive.derive(own, self.source, store, progress)
+        result = derive.derive(own, run.key, self.source, store, progress)
         return result | (archive.clean_pictures(own, run, store) if self.is_archive else {})
 
 
@@ -224,7 +224,7 @@ class Remodel(RunTask):
         return [self.clone(Publish), self.clone(Derive), self.clone(LoadDetails)]
 
     def work(self, own: Settings, run: Run, progress: Progress) -> dict[str, object]:
-        """Build once more, unless no upload's outcome, no fact of a picture and no detail came in since Model."""
+        """Build once more, unless no upload's outcome, no fact of a picture and no detail came in with this run."""
         from luigi_tasks.steps import model
 
         published, derived, loaded = (task.output().result() or {} for task in self.requires())

@@ -38,7 +38,9 @@ class Settings(DerivativeSettings, SourceSettings):
 
     # the crawl
     chunk_pages: int = Field(
-        20, ge=0, description="a longer crawl is loaded, modelled and published in chunks while it goes on; 0 = never"
+        20,
+        ge=0,
+        description="a longer crawl is loaded, modelled, published and measured in chunks while it goes on; 0 = never",
     )
     gone_confirmations: int = Field(3, ge=1, description="answers of 404 after which a wallpaper counts as gone")
     gone_spacing_hours: float = Field(20, ge=0, description="time between two of these answers")

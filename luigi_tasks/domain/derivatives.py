@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from luigi_tasks.domain.damage import DERIVATIVES
@@ -130,26 +130,15 @@ class Derived:
     reason: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class DerivedTotals:
-    """Sums over the pictures of one Derive."""
+    """What one run derived, counted from the tables. pictures: that it was about; bytes: of what was made;
+    reasons: pictures by what was wrong with them."""
 
-    pictures: int = 0
-    measured: int = 0
-    unreadable: int = 0
-    made: int = 0
-    failed: int = 0
-    bytes: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    def add(self, derived: Derived) -> None:
-        """Count one more picture in."""
-        self.pictures += 1
-        self.measured += derived.facts is not None
-        self.unreadable += bool(derived.reason)
-        for made in derived.made:
-            self.made += not made.reason
-            self.failed += bool(made.reason)
-            self.bytes += made.bytes or 0
-        for reason in {derived.reason, *(made.reason for made in derived.made)} - {""}:
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+    pictures: int
+    measured: int
+    unreadable: int
+    made: int
+    failed: int
+    bytes: int
+    reasons: Mapping[str, int]

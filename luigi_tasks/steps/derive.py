@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from luigi_tasks.domain.derivatives import Derived, DerivedTotals, Made, Recipe, Wanted
+from luigi_tasks.domain.derivatives import Derived, Made, Recipe, Wanted
 from luigi_tasks.domain.faults import crash_point
 from luigi_tasks.domain.progress import Progress
 from luigi_tasks.domain.publishing import Outcome, PictureError
@@ -30,14 +31,23 @@ from luigi_tasks.steps.rendering import BYTES_PER_PIXEL, library
 PICTURES_AT_ONCE = 64
 
 
-def derive(settings: Settings, source: str, store: ObjectStore, progress: Progress) -> dict[str, object]:
-    """Measure and derive what a source's stored pictures lack; DerivedTotals as a dict. A bad one is a row, no error.
+def derive(
+    settings: Settings,
+    run_key: str,
+    source: str,
+    store: ObjectStore,
+    progress: Progress,
+    *,
+    enough: threading.Event | None = None,
+) -> dict[str, object]:
+    """Measure and derive what a source's stored pictures lack; a bad one is a row, no error, and tried once a run.
 
+    Returns the run's DerivedTotals as a dict. enough: ends this early when it is set, after the pictures in hand.
     Raises StoreError when the store fails, and whatever the warehouse raises; what was entered stays.
     """
     wanted_recipes, versions = recipes(settings, source), library()
-    work = derivative_ledger.WorkList(source, wanted_recipes, versions, settings.upload_max_attempts)
-    totals = DerivedTotals()
+    work = derivative_ledger.WorkList(source, wanted_recipes, versions, settings.upload_max_attempts, run_key)
+    enough = enough or threading.Event()
     with postgres.transaction(settings) as cursor:
         left = work.count(cursor)
     if left:
@@ -46,16 +56,20 @@ def derive(settings: Settings, source: str, store: ObjectStore, progress: Progre
             Decoders(DecodingLimits.of(settings, BYTES_PER_PIXEL)) as decoders,
             ThreadPoolExecutor(usable_cores(), thread_name_prefix="derive") as pool,
         ):
-            maker = Maker(settings, store, decoders, wanted_recipes)
-            after = ""
-            while batch := _next(settings, work, after):
-                for derived in _enter(settings, list(pool.map(maker.make, batch)), versions):
-                    totals.add(derived)
-                progress.update(totals.pictures, left, bytes_done=totals.bytes)
+            maker = Maker(settings, store, decoders, wanted_recipes, enough)
+            done, size, after = 0, 0, ""
+            while not enough.is_set() and (batch := _next(settings, work, after)):
+                derived = [one for one in pool.map(maker.make, batch) if one]
+                _enter(settings, run_key, derived, versions)
+                done += len(derived)
+                size += sum(made.bytes or 0 for one in derived for made in one.made)
+                progress.update(done, left, bytes_done=size)
                 after = batch[-1].sha256
-    crash_point("derive.pass.before")
     with postgres.transaction(settings) as cursor:
-        work.passed(cursor)
+        crash_point("derive.pass.before")
+        if not enough.is_set():
+            work.passed(cursor)
+        totals = derivative_ledger.totals(cursor, run_key)
     crash_point("derive.pass.after")
     return asdict(totals)
 
@@ -65,28 +79,37 @@ def _next(settings: Settings, work: derivative_ledger.WorkList, after: str) -> l
         return work.after(cursor, after, PICTURES_AT_ONCE)
 
 
-def _enter(settings: Settings, batch: Sequence[Derived], versions: str) -> Sequence[Derived]:
+def _enter(settings: Settings, run_key: str, batch: Sequence[Derived], versions: str) -> None:
     crash_point("derive.enter.before")
     with postgres.transaction(settings) as cursor:
         for derived in batch:
-            derivative_ledger.enter(cursor, derived, versions)
+            derivative_ledger.enter(cursor, derived, versions, run_key)
     crash_point("derive.enter.after")
-    return batch
 
 
 class Maker:
     """Makes what a picture lacks; shared by threads. Both gates count bytes, against UPLOAD_MEMORY_BYTES each."""
 
     def __init__(
-        self, settings: Settings, store: ObjectStore, decoders: Decoders, wanted_recipes: Sequence[Recipe]
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        decoders: Decoders,
+        wanted_recipes: Sequence[Recipe],
+        enough: threading.Event,
     ) -> None:
-        self._store, self._decoders = store, decoders
+        self._store, self._decoders, self._enough = store, decoders, enough
         self._recipes = {recipe.digest: recipe for recipe in wanted_recipes}
         self._bodies = WeightGate(settings.upload_memory_bytes)
         self._decoding = WeightGate(settings.upload_memory_bytes)
 
-    def make(self, wanted: Wanted) -> Derived:
-        """Read the original, have it decoded, put what it gives. Raises StoreError, never PictureError."""
+    def make(self, wanted: Wanted) -> Derived | None:
+        """Read the original, have it decoded, put what it gives; None when it is enough.
+
+        Raises StoreError, never PictureError.
+        """
+        if self._enough.is_set():
+            return None
         asked = [self._recipes[digest] for digest in wanted.recipes]
         with self._bodies.hold(wanted.bytes):
             try:

@@ -1,9 +1,11 @@
-"""Rounds: what a long crawl has brought so far is loaded, modelled, frozen and published while it goes on.
+"""Rounds: what a long crawl has brought so far is loaded, modelled, frozen, published and derived while it goes on.
 
 A round begins when CHUNK_PAGES pages came in since the last one began, another page follows, and the last round is
-over; so a run of at most that many pages has none. It calls the same steps as Load, Model, Freeze and Publish do, one
-after the other in one thread, and enters nothing in ops.steps: those tasks come afterwards, as ever, and find less to
-do. A process that is killed in a round is a process that was killed in one of those steps.
+over; so a run of at most that many pages has none. It calls the same steps as Load, Model, Freeze, Publish and Derive
+do, one after the other in one thread, and enters nothing in ops.steps: those tasks come afterwards, as ever, and find
+less to do. A process that is killed in a round is a process that was killed in one of those steps.
+
+Deriving gives way: it ends when the next round is due, so that no picture is stored later for what is known of others.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from luigi_tasks.domain.run import Run
 from luigi_tasks.settings import Settings
 from luigi_tasks.sources import CATALOGUE
 from luigi_tasks.sources.contract import collected_entities
-from luigi_tasks.steps import load, model, publish, session
+from luigi_tasks.steps import derive, load, model, publish, session
 
 STEP = "Early"  # in ops.dbt_nodes
 Watch = Callable[[str], Sequence[Watcher]]  # of a step: who is told of the nodes of its next build
@@ -45,7 +47,7 @@ class Rounds:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rounds")
         self._round: Future[None] | None = None
         self._begun_at, self.begun = 0, 0
-        self._asked_to_end, self._breaking_off = threading.Event(), threading.Event()
+        self._due, self._asked_to_end, self._breaking_off = threading.Event(), threading.Event(), threading.Event()
         self.problem = ""
 
     def __enter__(self) -> Rounds:
@@ -55,6 +57,7 @@ class Rounds:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._asked_to_end.set()
+        self._due.set()
         if kind is not None:
             self._breaking_off.set()
         self._pool.shutdown()
@@ -67,8 +70,12 @@ class Rounds:
         Raises what the last round raised, unless that was a PipelineError: the step that it is about will meet it
         again, with its own words and exit code, so there are no more rounds and `problem` tells of it.
         """
-        if not self._chunk or pages - self._begun_at < self._chunk or not self._settle() or self.problem:
+        if not self._chunk or pages - self._begun_at < self._chunk:
             return
+        self._due.set()
+        if not self._settle() or self.problem:
+            return
+        self._due.clear()
         self._begun_at = pages
         self.begun += 1
         self._round = self._pool.submit(self._go_round)
@@ -91,10 +98,13 @@ class Rounds:
         until = _Until(self._breaking_off)
         store = session.checked_store(self._settings)
         load.load_entities(self._settings, key, source, collected_entities(CATALOGUE[source]), store, until)
+        if self._asked_to_end.is_set():
+            return
         model.build_what_is_new(self._settings, key, STEP, until, source, self._watch(STEP))
         if not self._asked_to_end.is_set():
             publish.grow(self._settings, key)
             publish.publish(self._settings, key, store, Silent(), enough=self._asked_to_end)
+            derive.derive(self._settings, key, source, store, Silent(), enough=self._due)
 
 
 class _Until(Silent):

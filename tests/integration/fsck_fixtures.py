@@ -77,7 +77,7 @@ class Collection:
 
     def derivatives(self) -> list[str]:
         """Make what the pictures lack; the keys of all derivatives."""
-        derive(self.settings(), "wallhaven", self.store, Silent())
+        derive(self.settings(), self.run_key, "wallhaven", self.store, Silent())
         return [head.key for head in self.store.list("derivatives/")]
 
     def body(self, number: int) -> bytes:

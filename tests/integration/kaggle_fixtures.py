@@ -54,7 +54,7 @@ class Dataset:
         told["load"] = load.load_entities(self.settings, run.key, "kaggle", ("styles", "images"), self.store, Silent())
         told["clean"] = clean.clean(self.settings, run.key, "kaggle", self.store, Silent())
         told["keep"] = self.keep(run)
-        told["derive"] = derive.derive(self.settings, "kaggle", self.store, Silent())
+        told["derive"] = derive.derive(self.settings, run.key, "kaggle", self.store, Silent())
         told["facts"] = archive.clean_pictures(self.settings, run, self.store)
         return run, told
 

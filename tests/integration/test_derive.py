@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +14,9 @@ from PIL import Image
 
 from luigi_tasks.domain.errors import StoreError
 from luigi_tasks.domain.progress import Silent
+from luigi_tasks.gateways import derivative_ledger, postgres
+from luigi_tasks.gateways.folder_store import FolderStore
+from luigi_tasks.gateways.objects import Put
 from luigi_tasks.steps import takedown
 from luigi_tasks.steps.derive import derive
 from luigi_tasks.steps.recipes import recipes
@@ -34,7 +40,8 @@ def collection(warehouse: Warehouse) -> Iterator[Collection]:
 
 
 def derived(c: Collection, **different: object) -> dict[str, Any]:
-    return derive(c.settings(**different), "wallhaven", c.store, Silent())
+    """As a run of its own."""
+    return derive(c.settings(**different), uuid.uuid4().hex, "wallhaven", c.store, Silent())
 
 
 def hashes(c: Collection) -> list[str]:
@@ -76,7 +83,7 @@ def test_one_parameter_rebuilds_its_dependants_alone(collection: Collection) -> 
 def test_what_a_killed_run_put_is_taken_up(collection: Collection) -> None:
     dying = Dying(collection.publishing.folder, left=3)
     with pytest.raises(StoreError, match="killed"):
-        derive(collection.settings(), "wallhaven", dying, Silent())
+        derive(collection.settings(), collection.run_key, "wallhaven", dying, Silent())
     put = {head.key for head in collection.store.list("derivatives/")}
     assert len(put) == 3
     assert collection.warehouse.rows(MADE) == []
@@ -119,6 +126,52 @@ def test_hostile_and_missing_pictures_are_rows_and_the_rest_goes_on(collection: 
     assert reasons[hashlib.sha256(collection.body(0)).hexdigest()] == "there is no object"
     assert derived(collection, image_decode_seconds=1, upload_max_attempts=2)["pictures"] == 4, "once more"
     assert derived(collection, image_decode_seconds=1, upload_max_attempts=2)["pictures"] == 0, "and then no more"
+
+
+def test_a_run_tries_a_picture_once_and_tells_of_all_that_it_did(collection: Collection) -> None:
+    """However often it derives, as it does in rounds: what failed is another run's to try, or retry's."""
+    run_key, key = collection.run_key, f"wallpapers/{IDS[0]}.jpg"
+    body = collection.store.get(key)
+    collection.store.remove(key)
+
+    def again(run_key: str) -> dict[str, Any]:
+        return derive(collection.settings(), run_key, "wallhaven", collection.store, Silent())
+
+    told = again(run_key)
+    counted = {"pictures": 3, "measured": 2, "unreadable": 1, "made": 4, "failed": 2}
+    assert {name: told[name] for name in counted} == counted
+    assert told["reasons"] == {"there is no object": 1}
+    assert told["bytes"] == sum(row[6] or 0 for row in collection.warehouse.rows(MADE))
+    collection.write(key, body, "image/jpeg")
+    assert again(run_key) == told
+    with postgres.transaction(collection.settings()) as cursor:
+        assert derivative_ledger.reopen(cursor) == 1
+    assert again(run_key)["made"] == 6
+    collection.store.remove(key)
+    collection.warehouse.rows("delete from ops.image_metadata where format = 'JPEG'")
+    assert again("another")["unreadable"] == 1
+    assert (again(run_key)["pictures"], again("another")["pictures"]) == (3, 1)
+    collection.write(key, body, "image/jpeg")
+    assert again("a third")["measured"] == 1, "a later run tries it"
+
+
+def test_enough_is_after_the_picture_in_hand_and_the_rest_comes_later(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enough = threading.Event()
+
+    class Ending(FolderStore):
+        def put_if_absent(self, *arguments: Any, **facts: Any) -> Put:
+            enough.set()
+            return super().put_if_absent(*arguments, **facts)
+
+    store = Ending(collection.publishing.folder)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+    early = derive(collection.settings(), collection.run_key, "wallhaven", store, Silent(), enough=enough)
+    assert (early["pictures"], early["measured"], early["made"]) == (1, 1, 2)
+    assert collection.warehouse.rows("select * from ops.derive_passes") == [], "not all were looked at"
+    told = derive(collection.settings(), collection.run_key, "wallhaven", store, Silent())
+    assert (told["pictures"], told["measured"], told["made"]) == (3, 3, 6)
 
 
 def test_takedown_takes_derivatives_and_facts_along(collection: Collection) -> None:

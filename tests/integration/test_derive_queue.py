@@ -54,7 +54,7 @@ def work_list(source: str = "wallhaven", library: str = "pillow") -> WorkList:
 
 
 def found(cursor: Any, which: str, source: str = "wallhaven") -> list[str]:
-    about = {"source": source, "recipes": [], "library": "pillow", "most": MOST, "after": "", "limit": 64}
+    about = {"source": source, "recipes": [], "library": "pillow", "most": MOST, "run": None, "after": "", "limit": 64}
     missing = derivative_ledger.MISSING.format(which=which)
     cursor.execute(WANTED.format(missing=missing), about)
     return [row[0][-1] for row in cursor.fetchall()]

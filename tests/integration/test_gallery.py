@@ -55,7 +55,7 @@ def test_it_shows_what_the_tables_say_and_changes_with_them(
     run = whole_run(c)
     publish.freeze_step(c.settings, run.key)
     publish.publish(c.settings, run.key, c.store, Silent())
-    derive(c.settings, "wallhaven", c.store, Silent())
+    derive(c.settings, run.key, "wallhaven", c.store, Silent())
     build(c, run)
 
     assert gallery.refresh(c.settings, c.store)["gallery_pictures"] == 30

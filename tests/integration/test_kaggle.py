@@ -153,13 +153,14 @@ def test_what_was_given_up_is_tried_again_when_asked(dataset: Dataset) -> None:
     run = dataset.run()
     dataset.fetch(run)
     dataset.keep(run)
-    assert derive.derive(own, "kaggle", dataset.store, Silent())["failed"] == 1
-    assert derive.derive(own, "kaggle", dataset.store, Silent())["pictures"] == 0, "given up"
+    later = (dataset.run().key for _ in range(3))
+    assert derive.derive(own, run.key, "kaggle", dataset.store, Silent())["failed"] == 1
+    assert derive.derive(own, next(later), "kaggle", dataset.store, Silent())["pictures"] == 0, "given up"
     with postgres.transaction(own) as cursor:
         assert derivative_ledger.reopen(cursor) == 1
-    again = derive.derive(own, "kaggle", dataset.store, Silent())
+    again = derive.derive(own, next(later), "kaggle", dataset.store, Silent())
     assert (again["pictures"], again["failed"]) == (1, 1)
-    assert derive.derive(own, "kaggle", dataset.store, Silent())["pictures"] == 0
+    assert derive.derive(own, next(later), "kaggle", dataset.store, Silent())["pictures"] == 0
 
 
 COUNTING = "select sha256 from ops.archive_entries where name = %s and outcome = 'stored' and lost_at is null"
@@ -257,6 +258,6 @@ def test_a_takedown_by_hash_removes_the_file_and_all_that_is_made_of_it(dataset:
     again = dataset.run()
     dataset.fetch(again)
     assert dataset.keep(again) == {"files": PRODUCTS, "stored": 0, "known": PRODUCTS - 1, "refused": 1}
-    assert derive.derive(dataset.settings, "kaggle", dataset.store, Silent())["made"] == 0
+    assert derive.derive(dataset.settings, again.key, "kaggle", dataset.store, Silent())["made"] == 0
     assert Path(dataset.store.root, "datasets").exists()
     assert run.key != again.key

@@ -44,10 +44,11 @@ PROGRAM = """
     from luigi_tasks.settings import load
     from luigi_tasks.steps import archive, derive
     own, (step, dataset, run_id) = load(), sys.argv[1:]
+    run = Run(Query.of("kaggle", dataset, {}), run_id)
     if step == "StoreFolder":
-        archive.store_folder(own, Run(Query.of("kaggle", dataset, {}), run_id), "images", open_store(own), Silent())
+        archive.store_folder(own, run, "images", open_store(own), Silent())
     else:
-        derive.derive(own, "kaggle", open_store(own), Silent())
+        derive.derive(own, run.key, "kaggle", open_store(own), Silent())
 """
 
 
@@ -86,7 +87,7 @@ def test_after_kill_9_of_store_folder_and_of_derive_the_same_run_completes(datas
         assert dataset.warehouse.rows("select * from ops.derivatives") == []
     put = {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")}
     assert len(put) == PRODUCTS - 1, "all but the unreadable one"
-    told = derive.derive(dataset.settings, "kaggle", dataset.store, Silent())
+    told = derive.derive(dataset.settings, run.key, "kaggle", dataset.store, Silent())
     assert (told["made"], told["failed"]) == (PRODUCTS - 1, 1)
     assert {key: body for key, body in dataset.objects().items() if key.startswith("derivatives/")} == put
     made = dataset.warehouse.rows("select object_key, sha256 from ops.derivatives where status = 'made'")

@@ -217,6 +217,7 @@ LACKING = {
     "recipes": ["0123456789abcdef"],
     "library": "pillow",
     "most": 5,
+    "run": "another",
     "asked": "",
     "after": "",
     "limit": 64,
@@ -252,6 +253,7 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "derive: count": lambda cursor: cursor.execute(queued(derivative_ledger.COUNT_WANTED), LACKING),
     "derive: next": lambda cursor: cursor.execute(queued(derivative_ledger.WANTED), LACKING),
     "derive: looked through": lambda cursor: cursor.execute(queued(derivative_ledger.LOOKED_THROUGH), LACKING),
+    "derive: totals": lambda cursor: derivative_ledger.totals(cursor, "another"),
     "gallery: may it have changed?": lambda cursor: cursor.execute(gallery_ledger.HAPPENED),
     "gallery: has it changed?": lambda cursor: gallery_ledger.state(cursor, LISTED),
     "model: is there anything to build?": lambda cursor: build_ledger.unchanged_since(

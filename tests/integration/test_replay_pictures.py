@@ -28,7 +28,7 @@ PICTURES = (
 
 def measured(settings: Settings, collecting: Collecting, run_key: str) -> dict[str, str]:
     """The digests of the models of pictures, after these were measured."""
-    derive.derive(settings, "wallhaven", collecting.store, Silent())
+    derive.derive(settings, run_key, "wallhaven", collecting.store, Silent())
     model.build(settings, run_key, "Model", Silent(), model.selection("wallhaven"))
     with closing(postgres.connect(settings, as_owner=True)) as connection, connection:
         return {table.name: canonical_export.digest(connection, table)[0] for table in PICTURES}

@@ -1,9 +1,10 @@
-"""A long crawl is loaded, modelled and published while it goes on; a short one is what it always was."""
+"""A long crawl is loaded, modelled, published and derived while it goes on; a short one is what it always was."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -12,7 +13,7 @@ import pytest
 from luigi_tasks.domain.dbt_graph import Graph, News, State
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import postgres, upload_ledger
-from luigi_tasks.steps import load, model, publish, rounds
+from luigi_tasks.steps import derive, load, model, publish, rounds
 from luigi_tasks.steps.publish import freeze_step
 from tests.conftest import Warehouse
 from tests.image_server import ImageServer, serving
@@ -22,13 +23,13 @@ from tests.pictures import picture
 from twin import Catalogue, Fault, Twin
 
 PAGES = 5
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @pytest.fixture
 def twin() -> Iterator[Twin]:
     """100 wallpapers on 5 pages."""
-    with Twin(Catalogue.generate(100, small=True, shared_picture=True), rate_per_minute=10_000) as running:
+    with Twin(Catalogue.generate(100, small=True), rate_per_minute=10_000) as running:
         yield running
 
 
@@ -84,7 +85,7 @@ class Watching:
 
 
 def no_thread_is_left() -> bool:
-    return not any(one.name.startswith(("rounds", "publish")) for one in threading.enumerate())
+    return not any(one.name.startswith(("rounds", "publish", "derive")) for one in threading.enumerate())
 
 
 def numbers(collecting: Collecting, sql: str) -> list[Any]:
@@ -92,23 +93,26 @@ def numbers(collecting: Collecting, sql: str) -> list[Any]:
 
 
 @pytest.mark.prove
-def test_the_first_picture_is_stored_before_the_last_page_is_fetched(collecting: Collecting, twin: Twin) -> None:
+def test_the_first_pictures_are_stored_and_measured_before_the_last_page_is_fetched(
+    collecting: Collecting, twin: Twin
+) -> None:
     seen: list[tuple[bool, int]] = []
-    stored = "select count(*) from ops.uploads where outcome = 'stored'"
+    derived = "select count(*) from ops.image_metadata as m inner join ops.derivatives on source_sha256 = m.sha256"
 
     def look() -> None:
-        there = wait_until(lambda: numbers(collecting, stored) != [0], PATIENCE)
+        there = wait_until(lambda: numbers(collecting, derived) != [0], PATIENCE)
         seen.append((there, len(pages_asked(twin))))
 
     run, watched = collecting.run(), Watching()
-    result = collecting.crawl(run, progress=AfterPage(PAGES - 1, look), watch=watched.of)
+    result = collecting.crawl(run, progress=AfterPage(2, look), watch=watched.of)
     assert set(watched.steps) == {rounds.STEP}
     assert {"stg_wallhaven__wallpapers", "wallpapers"} <= watched.done
-    assert seen == [(True, PAGES - 1)]
+    assert seen == [(True, 2)]
     assert result["pages"] == PAGES
     assert result["rounds"] >= 1
     assert "round_problem" not in result
     assert no_thread_is_left()
+    assert numbers(collecting, "select count(*) from ops.uploads where outcome = 'stored'") != [0]
     assert numbers(collecting, "select step from ops.steps") == ["Fetch"]
     assert set(numbers(collecting, "select step from ops.dbt_nodes")) == {rounds.STEP}
     assert_the_steps_that_follow_do_the_rest(collecting, run.key)
@@ -131,6 +135,45 @@ def assert_the_steps_that_follow_do_the_rest(collecting: Collecting, run_key: st
     assert [one for _, one in items][: len(before)] == before
     assert numbers(collecting, "select upload_id from ops.uploads order by 1")[: len(early)] == early
     assert numbers(collecting, "select growing from ops.manifests") == [False]
+    assert_derive_does_the_rest_and_tells_of_all(collecting, run_key)
+
+
+def assert_derive_does_the_rest_and_tells_of_all(collecting: Collecting, run_key: str) -> None:
+    measured, made = "select sha256 from ops.image_metadata", "select bytes from ops.derivatives"
+    early = collecting.warehouse.rows("select sha256, measured_at, attempts from ops.image_metadata")
+    assert early
+    totals = derive.derive(collecting.settings, run_key, "wallhaven", collecting.store, Silent())
+    pictures, copies = numbers(collecting, measured), numbers(collecting, made)
+    assert set(pictures) == set(numbers(collecting, "select sha256 from ops.pictures"))
+    assert (totals["pictures"], totals["measured"]) == (len(pictures), len(pictures))
+    assert (totals["made"], totals["bytes"], totals["failed"]) == (len(copies), sum(copies), 0)
+    assert set(early) <= set(collecting.warehouse.rows("select sha256, measured_at, attempts from ops.image_metadata"))
+
+
+@pytest.mark.prove
+def test_deriving_gives_way_to_the_next_round_and_to_the_end(
+    collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the pictures in hand are held up where they would be entered, until they have to be the last ones."""
+    monkeypatch.setattr(derive, "PICTURES_AT_ONCE", 16)
+    run, measured = collecting.run(), "select count(*) from ops.image_metadata"
+    waiting = "select count(*) from pg_locks where not granted and relation = 'ops.image_metadata'::regclass"
+    hold_up = "lock table ops.image_metadata in share mode"
+    collecting.with_settings(chunk_pages=0).crawl(run)
+    with closing(collecting.warehouse.connect()) as other, other.cursor() as cursor:
+        with rounds.Rounds(collecting.settings, run) as going:
+            cursor.execute(hold_up)
+            going.note(1)
+            assert wait_until(lambda: numbers(collecting, waiting) == [1], PATIENCE)
+            going.note(2)
+            other.rollback()
+            assert wait_until(lambda: going.note(3) or going.begun == 2, PATIENCE)
+            cursor.execute(hold_up)
+            assert numbers(collecting, measured) == [16]
+            assert wait_until(lambda: numbers(collecting, waiting) == [1], PATIENCE)
+            threading.Timer(0.5, other.rollback).start()
+        assert numbers(collecting, measured) == [32]
+        assert no_thread_is_left()
 
 
 @pytest.mark.parametrize("different", [{"chunk_pages": PAGES}, {"chunk_pages": 0}, {"upload_batch_limit": 10}])
