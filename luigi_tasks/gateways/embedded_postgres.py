@@ -20,6 +20,7 @@ from luigi_tasks.gateways.embedded_postgres_address import port_is_free, settle_
 from luigi_tasks.gateways.embedded_postgres_files import (
     EmbeddedPostgresError,
     Files,
+    Postmaster,
     clear_stale,
     is_alive,
     locked,
@@ -88,7 +89,7 @@ def ensure_running(home: Path) -> Server:
     with locked(files):
         _initialise(files)
         _bring_up(files)
-    return _address(files)
+    return _address(files, postmaster(files))
 
 
 def stop(home: Path) -> bool:
@@ -114,7 +115,7 @@ def status(home: Path) -> Server | None:
     """The address of the running server; None while none takes connections. Starts nothing."""
     files = Files.below(home)
     running = postmaster(files)
-    return _address(files) if running is not None and running.ready else None
+    return _address(files, running) if running is not None and running.ready else None
 
 
 def describe(home: Path) -> Server | None:
@@ -141,8 +142,12 @@ def initialise(home: Path) -> Server:
     return _address(files)
 
 
-def _address(files: Files) -> Server:
-    password, port = read(files.password), read(files.port)
+def _address(files: Files, running: Postmaster | None = None) -> Server:
+    """The port is the one that the running server names.
+
+    The kept one is another where a start was killed before its pid file was there, and the next chose a free port.
+    """
+    password, port = read(files.password), running.port if running else read(files.port)
     if not password or not port or not port.isdecimal():
         raise EmbeddedPostgresError(
             "the file with the embedded PostgreSQL's password or port is missing or damaged",

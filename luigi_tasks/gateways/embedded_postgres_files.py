@@ -81,6 +81,7 @@ class Postmaster:
     """The living server process of a data folder, as its pid file tells."""
 
     pid: int
+    port: str
     ready: bool
 
 
@@ -196,7 +197,8 @@ def postmaster(files: Files) -> Postmaster | None:
     program = f"{command_line(int(lines[0]))} ".partition(f" -D {files.data} ")
     if not program[1] or not program[0].endswith("/postgres"):
         return None
-    return Postmaster(int(lines[0]), ready=len(lines) > 7 and lines[7].strip() == "ready")
+    port = lines[3].strip() if len(lines) > 3 else ""
+    return Postmaster(int(lines[0]), port, ready=len(lines) > 7 and lines[7].strip() == "ready")
 
 
 def clear_stale(files: Files) -> None:

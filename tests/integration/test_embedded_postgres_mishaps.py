@@ -128,6 +128,14 @@ def test_a_taken_port_is_replaced_and_the_new_one_kept(home: Path) -> None:
     assert embedded.ensure_running(home) == second
 
 
+def test_the_port_is_the_running_servers_whatever_a_killed_start_kept(home: Path) -> None:
+    """A start is killed before its server has its pid file; the next finds the port taken, and keeps another."""
+    first = embedded.ensure_running(home)
+    (home / "postgres" / "port").write_text(f"{first.port + 1}\n")
+    assert embedded.ensure_running(home) == embedded.status(home) == first
+    assert query(embedded.ensure_running(home), "select 1") == [1]
+
+
 def test_data_of_another_major_is_refused_with_words(home: Path) -> None:
     embedded.initialise(home)
     (home / "postgres" / "data" / "PG_VERSION").write_text("16\n")
