@@ -39,11 +39,13 @@ class Buffers:
 
     def _kept(self, size: int) -> mmap.mmap | None:
         """The smallest kept block that will do; None when one is to be made, for which room was made."""
+        dropped = []  # unmapped when the lock is free again: each gives the interpreter away, while all hands wait
         with self._lending:
             place = bisect.bisect_left(self._free, (size,))
             if place < len(self._free) and self._free[place][0] <= max(LARGER_BY * size, STEP):
                 return self._free.pop(place)[2]
             while self._free and self._held + size > self._capacity:
-                self._held -= self._free.pop()[0]  # the largest: the fewest for the room
+                dropped.append(self._free.pop())  # the largest: the fewest for the room
+                self._held -= dropped[-1][0]
             self._held += -(-size // STEP) * STEP
             return None
