@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from luigi_tasks.domain.errors import AlreadyRunning
@@ -11,16 +12,22 @@ from luigi_tasks.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+# The server gives back the lock of a process that has just ended a moment after it.
+TRIES, PAUSE_SECONDS = 5, 0.1
+
 
 def take(settings: Settings, source: str) -> Connection:
     """The connection that holds the lock of a source; closing it gives the lock back. Raises AlreadyRunning."""
     connection = postgres.connect(settings, f"draenei-collector lock {source}")
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"draenei-collector collect {source}",))
-        row = cursor.fetchone()
-        if row and row[0]:
-            return connection
+        for number in range(TRIES):
+            time.sleep(PAUSE_SECONDS if number else 0)
+            cursor.execute(
+                "select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"draenei-collector collect {source}",)
+            )
+            if cursor.fetchone() == (True,):
+                return connection
         cursor.execute(
             "select run_key, to_char(started_at, 'HH24:MI:SS') from ops.runs where source = %s and state = 'running'"
             " order by started_at desc limit 1",

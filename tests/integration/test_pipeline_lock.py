@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_the_second_is_turned_away_and_told_which_run_it_is(warehouse: Warehouse
     assert "python -m luigi_tasks status" in str(refused.value)
     first.close()
     assert wait_until(lambda: is_free(collecting.settings), 20)
+
+
+def test_one_that_is_just_ending_turns_nobody_away(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_lock, "TRIES", 300)
+    ending = threading.Timer(0.3, pipeline_lock.take(warehouse.settings(), "wallhaven").close)
+    ending.start()
+    pipeline_lock.take(warehouse.settings(), "wallhaven").close()
+    ending.join()
 
 
 def test_another_source_has_another_lock(warehouse: Warehouse) -> None:
