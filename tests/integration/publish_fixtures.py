@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import threading
 from collections.abc import Mapping
@@ -61,9 +62,9 @@ class Publishing:
         """Where the objects are when they are in a folder."""
         return self.warehouse.home / "objects"
 
-    @property
+    @functools.cached_property
     def store(self) -> ObjectStore:
-        """The store that these settings mean."""
+        """The store that these settings mean; a client of S3 takes a tenth of a second to make."""
         return self.double.store() if self.double else FolderStore(self.folder)
 
     def offer(self, wallhaven_id: str, body: bytes, answer: Answer | None = None, **different: object) -> ManifestItem:
