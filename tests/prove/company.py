@@ -21,6 +21,11 @@ NEEDS = {
     "run.error": Fault("status", "search", status=403, times=None),
     "publish.heartbeat": Fault("slow", "image", times=4, seconds=0.8),
 }
+# What their holder has in hand at this moment is left: each could wait for the other for ever.
+EXPIRE = """
+update ops.upload_claims set leased_until = clock_timestamp()
+where fence in (select fence from ops.upload_claims where fence <= 6 for update skip locked)
+"""
 # Nobody repeats the command: with faults off another run comes, and has to end what this one left.
 AFTERWARDS = {"abandoned": "later"}
 
@@ -72,4 +77,4 @@ def _expire_leases(world: World, over: threading.Event) -> None:
         connection.autocommit = True
         while not over.wait(0.002):
             with connection.cursor() as cursor:
-                cursor.execute("update ops.upload_claims set leased_until = clock_timestamp() where fence <= 6")
+                cursor.execute(EXPIRE)
