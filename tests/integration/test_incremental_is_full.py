@@ -16,6 +16,7 @@ from luigi_tasks.steps import model
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import MINUTE
 from tests.integration.source_cases import World, digests, started
+from tests.prove.depth import marks
 from twin import Twin
 from twin.jsonplaceholder import Jsonplaceholder
 from twin.kaggle import Kaggle
@@ -62,8 +63,7 @@ CHANGES: dict[str, Callable[[Twin, random.Random, int], None]] = {
 }
 
 
-@pytest.mark.prove
-@pytest.mark.parametrize("name", sorted(CHANGES))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name, (), ("kaggle",))) for name in sorted(CHANGES)])
 def test_builds_in_any_order_equal_a_full_refresh(name: str, warehouse: Warehouse) -> None:
     dice = random.Random(20261121)
     with started(name) as twin:

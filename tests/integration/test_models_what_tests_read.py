@@ -8,14 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import dbt_profile, postgres
 from luigi_tasks.gateways.dbt import BAD, Dbt
 from luigi_tasks.steps.model import selection
 from tests.conftest import Warehouse
 from tests.integration.model_fixtures import EPOCH, Page, attempt, item, load
+from tests.prove.depth import DEEP
 
 # A build's own row of a picture is wrong.
 SPOIL = """
@@ -37,7 +36,7 @@ def page(number: int, wallhaven_id: str, **changes: Any) -> Page:
     return Page(f"wallhaven/draenei/run-{number}", "search", "page-00001", EPOCH + timedelta(hours=number), (record,))
 
 
-@pytest.mark.prove
+@DEEP
 def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_demand(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -75,7 +74,7 @@ def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_de
     assert failures(replace(dbt, variables={**dbt.variables, "DRAENEI_TEST_WHOLE_TABLES": "1"})) == {"accepted_values"}
 
 
-@pytest.mark.prove
+@DEEP
 def test_a_wrong_row_of_a_picture_is_found_until_it_is_mended(warehouse: Warehouse, tmp_path: Path) -> None:
     dbt_profile.write_profile(tmp_path / "dbt", None)
     dbt = Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt")

@@ -24,6 +24,7 @@ from tests.image_server import ImageServer, in_turn, serving, whole
 from tests.integration.core_fixtures import Collecting
 from tests.integration.model_fixtures import item
 from tests.integration.replay_fixtures import another_database, build, digests, replayed
+from tests.prove.depth import DEEP
 
 COUNTS = "select page_name, received, loaded, duplicate, quarantined from ops.loads order by page_id"
 STATES = "select record_id, state, closed_at is not null from ops.quarantine order by position"
@@ -85,7 +86,7 @@ def drive(collecting: Collecting, *, dry_run: bool = False) -> Redriven:
     return redrive.redrive(collecting.settings, "wallhaven", collecting.store, Silent(), dry_run=dry_run)
 
 
-@pytest.mark.prove
+@DEEP
 def test_what_passes_after_a_fix_is_loaded_and_ends_as_a_replay_with_the_fix_would(
     collecting: Collecting, warehouse: Warehouse, schemes: Any, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def opened(said: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "source", [pytest.param(s, marks=marks(s, ("sales",), ("wallhaven",))) for s in ("sales", "wallhaven", "kaggle")]
+    "source", [pytest.param(s, marks=marks(s, ("sales",))) for s in ("sales", "wallhaven", "kaggle")]
 )
 def test_every_address_that_it_ends_with_opens(source: str, environ: dict[str, str]) -> None:
     gallery = Path(environ["DRAENEI_HOME"]) / "gallery" / "index.html"

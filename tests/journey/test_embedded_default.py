@@ -14,6 +14,7 @@ import pytest
 
 from luigi_tasks.gateways import embedded_postgres
 from tests.journey.running import RUN, Pipeline, wait_until
+from tests.prove.depth import DEEP
 from twin import Fault, Twin
 
 NEXT_RUN = "2026-11-21T07:01"
@@ -70,7 +71,7 @@ def test_luigi_starts_the_database_and_the_verbs_and_dbt_find_it(pipeline: Pipel
     assert "warehouse  was not running" in pipeline.verb("down").stdout
 
 
-@pytest.mark.prove
+@DEEP
 def test_kill_9_of_everything_the_server_too(pipeline: Pipeline) -> None:
     pipeline.twin.faults.add(Fault("slow", "image", after=6, times=None, seconds=600))
     child = pipeline.start(RUN)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.journey.running import RUN, Pipeline, wait_until
+from tests.prove.depth import DEEP
 from twin import Fault, Twin
 
 LATER_RUN = "2026-11-21T07:01"
@@ -50,7 +51,7 @@ def test_a_source_that_gives_no_answer_is_an_error(pipeline: Pipeline, name: str
     assert pipeline.objects("raw").keys() == {key for key in pipeline.objects("raw") if ".refused-" in key} != set()
 
 
-@pytest.mark.prove
+@DEEP
 def test_a_source_that_is_down_then_up(pipeline: Pipeline, twin: Twin) -> None:
     twin.stop()
     down = pipeline.collect(RUN, **IMPATIENT)
@@ -63,7 +64,7 @@ def test_a_source_that_is_down_then_up(pipeline: Pipeline, twin: Twin) -> None:
     assert (pipeline.audit()["state"], pipeline.audit()["error"]) == ("succeeded", None)
 
 
-@pytest.mark.prove
+@DEEP
 def test_a_source_that_breaks_off_loses_nothing_and_gives_nothing_up(pipeline: Pipeline) -> None:
     """Half the details came, then 403 for ever: what came stays; then all is well again."""
     pipeline.twin.faults.add(Fault("status", "detail", after=6, status=403, times=None))
@@ -85,7 +86,7 @@ def test_a_source_that_breaks_off_loses_nothing_and_gives_nothing_up(pipeline: P
     assert pipeline.count("draenei_content.wallpapers", "tags is null") == 0
 
 
-@pytest.mark.prove
+@DEEP
 def test_an_image_host_that_is_down_is_no_failure_of_the_run(pipeline: Pipeline) -> None:
     ids = pipeline.twin.catalogue.ids
     broken = ids[:3]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.journey.running import RUN, Pipeline
+from tests.prove.depth import DEEP
 from twin import Catalogue, Fault
 
 RUN_2, RUN_3 = "2026-11-21T07:01", "2026-11-21T07:02"
@@ -151,7 +152,7 @@ def assert_same_run_does_nothing(pipeline: Pipeline) -> None:
     assert (pipeline.objects(""), pipeline.rows(ledgers)) == (objects, rows)
 
 
-@pytest.mark.prove
+@DEEP
 def test_pictures_that_fail_keep_none_of_the_others_waiting(pipeline: Pipeline) -> None:
     catalogue, faults = pipeline.twin.catalogue, pipeline.twin.faults
     corrupt, gone, throttled, late = catalogue.ids[:4]

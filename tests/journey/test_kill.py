@@ -17,7 +17,7 @@ from tests.conftest import SERVER_HOME, TEMPLATE, Warehouse
 from tests.journey.conftest import WITHOUT_LIMIT
 from tests.journey.promised import world_of
 from tests.journey.running import RUN, Child, Pipeline, wait_until
-from tests.prove.depth import marks
+from tests.prove.depth import DEEP, marks
 from tests.prove.invariants import World, check
 from twin import Catalogue, Fault, Twin
 
@@ -179,16 +179,16 @@ def assert_completes(pipeline: Pipeline, undisturbed: Left, world: World) -> Non
     assert {name: found[name] for name in undisturbed} == undisturbed
 
 
-# The default run kills in one stage, `make prove` in three more, `make prove-deep` in every one.
-SAMPLE, PROOF = ("Publish-unregistered",), ("Fetch", "Model", "Remodel")
+# `make test` and `make prove` kill in one stage, `make prove-deep` in every other.
+SAMPLE = ("Publish-unregistered",)
 
 
-def sampled(stages: Iterable[str], sample: Sequence[str], proof: Sequence[str]) -> list[Any]:
+def sampled(stages: Iterable[str], sample: Sequence[str]) -> list[Any]:
     """The stages as parameters; what is not of the sample is a proof, or deeper."""
-    return [pytest.param(stage, marks=marks(stage, sample, proof)) for stage in stages]
+    return [pytest.param(stage, marks=marks(stage, sample)) for stage in stages]
 
 
-@pytest.mark.parametrize("stage", sampled(STAGES, SAMPLE, PROOF))
+@pytest.mark.parametrize("stage", sampled(STAGES, SAMPLE))
 def test_kill_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed: Left) -> None:
     stopped_in(pipeline, stage, Child.kill)
     world = world_of(pipeline)
@@ -206,7 +206,8 @@ def test_kill_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed:
     assert len(pipeline.twin.image_requests()) <= len(undisturbed["uploads"]) - attempted
 
 
-@pytest.mark.parametrize("stage", sampled(["Fetch", "Model", "Publish"], [], ("Model", "Publish")))
+@DEEP
+@pytest.mark.parametrize("stage", ["Fetch", "Model", "Publish"])
 def test_sigterm_stops_with_a_line_then_the_same_command(pipeline: Pipeline, stage: str, undisturbed: Left) -> None:
     child = stopped_in(pipeline, stage, Child.terminate)
     stopped = child.ended()

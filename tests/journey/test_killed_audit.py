@@ -7,6 +7,7 @@ import pytest
 from tests.journey.promised import world_of
 from tests.journey.running import RUN, Child, Pipeline
 from tests.journey.test_kill import stopped_in
+from tests.prove.depth import DEEP
 from tests.prove.invariants import check
 from twin import Catalogue
 
@@ -19,7 +20,7 @@ def catalogue() -> Catalogue:
     return Catalogue.generate(30, small=True)
 
 
-@pytest.mark.prove
+@DEEP
 def test_the_next_run_settles_the_row_of_one_that_was_killed(pipeline: Pipeline) -> None:
     stopped_in(pipeline, "Publish", Child.kill)
     assert pipeline.value("select state from ops.runs") == "running"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.journey.promised import world_of
 from tests.journey.running import RUN, Pipeline, wait_until
+from tests.prove.depth import DEEP
 from tests.prove.invariants import check
 from twin import Catalogue, Fault
 
@@ -22,7 +23,7 @@ def catalogue() -> Catalogue:
     return Catalogue.generate(100, small=True)
 
 
-@pytest.mark.prove
+@DEEP
 def test_kill_in_a_round_then_the_same_command(pipeline: Pipeline) -> None:
     """The fourth page does not come, and yet pictures of the first ones are stored."""
     twin = pipeline.twin

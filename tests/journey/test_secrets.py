@@ -15,6 +15,7 @@ import pytest
 from luigi_tasks.gateways.embedded_postgres import Server
 from tests.journey.running import RUN, Child, Pipeline
 from tests.journey.test_workers_and_scheduler import Luigid, luigid
+from tests.prove.depth import DEEP
 from twin import Account, Catalogue, Fault, Twin
 
 __all__ = ["luigid"]
@@ -112,7 +113,7 @@ def test_canaries_are_found_nowhere(pipeline: Pipeline, luigid: Luigid, postgres
         assert [name for name, body in files.items() if secret.encode() in body] == []
 
 
-@pytest.mark.prove
+@DEEP
 def test_the_key_goes_to_the_api_alone_and_only_as_its_header(pipeline: Pipeline) -> None:
     ended = pipeline.collect(RUN, **CANARIES)
     assert ended.returncode == 0, ended.stderr

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.journey.running import RUN, Child, Pipeline, wait_until
+from tests.prove.depth import DEEP
 from twin import Catalogue, Fault
 
 BEFORE_REPORT = ["Derive", "Fetch", "FetchDetails", "Freeze", "Load", "LoadDetails", "Model", "Publish", "Remodel"]
@@ -122,11 +123,13 @@ def test_the_page_is_never_two_seconds_old(pipeline: Pipeline, luigid: Luigid) -
     pipeline.twin.faults.add(Fault("slow", "image", id=last, seconds=600))
     child = pipeline.start(RUN, *luigid.words)
     wait_until(lambda: pipeline.count("ops.uploads") == 29, "29 pictures")
-    shown = wait_until(
-        lambda: (luigid.running("Publish").get("status_message") or "").startswith("29/30 images"), "it", 2
-    )
-    assert shown
-    assert luigid.running("Publish")["progress_percentage"] == 96
+
+    def shown() -> bool:
+        task = luigid.running("Publish")
+        words = task.get("status_message") or ""
+        return words.startswith("29/30 images") and task["progress_percentage"] == 96  # told one after the other
+
+    assert wait_until(shown, "it", 2)
     kill_and_go_on(pipeline, luigid, child)
 
 
@@ -140,7 +143,7 @@ def kill_and_go_on(pipeline: Pipeline, luigid: Luigid, child: Child) -> None:
     pipeline.whole()
 
 
-@pytest.mark.prove
+@DEEP
 def test_a_failure_is_told_in_the_page_and_mended_by_the_same_command(pipeline: Pipeline, luigid: Luigid) -> None:
     pipeline.twin.faults.add(Fault("status", "search", status=403, times=None))
     failed = pipeline.collect(RUN, "--workers", "2", *luigid.words)

@@ -135,9 +135,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=300, help="of the kill campaign (default 300; 0: none)")
     parser.add_argument(
         "--workers",
-        default=str(_cores()),
+        default=str(_cores() + 1),
         metavar="N",
-        help="processes for the tests (default: one a core)",
+        help="processes for the tests (default: one more than cores, as some wait)",
     )
     return parser.parse_args()
 

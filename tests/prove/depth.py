@@ -15,7 +15,7 @@ DEEP = pytest.mark.prove(deep=True)
 SHALLOW_ONLY, DEEP_ONLY = "not prove(deep=True)", "prove(deep=True)"
 
 
-def marks(case: object, always: Container[object], proof: Container[object]) -> tuple[pytest.MarkDecorator, ...]:
+def marks(case: object, always: Container[object], proof: Container[object] = ()) -> tuple[pytest.MarkDecorator, ...]:
     """The marks of a case: none of those that run always, `prove` of a proof's, of all others that and deep."""
     if case in always:
         return ()

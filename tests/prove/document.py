@@ -35,8 +35,8 @@ TABLE = "| guarantee | breaks when it is broken | cases |\n|---|---|---|\n"
 DEEPER = """\
 ## In another target
 
-These cases of the proofs above vary what `make prove` has shown with others of their kind. `make prove-deep` runs them;
-no number here counts them.
+These tests, and cases of the proofs above, vary what `make prove` has shown with others of their kind.
+`make prove-deep` runs them; no number here counts them.
 
 """
 LIMITS = "## What is not guaranteed\n\n"

@@ -98,7 +98,7 @@ def test_a_violation_fails_the_campaign_and_stands_in_its_table(capsys: pytest.C
 def test_a_seed_is_a_plan_and_each_point_comes_once_before_any_comes_twice() -> None:
     assert plan(7, 300) == plan(7, 300) != plan(8, 300)
     assert {case.point for case in plan(7, len(PLACED))} == PLACED
-    every = plan(7, len(PLACED) * len(ACTIONS))
+    every = plan(7, 2 * len(PLACED) * len(ACTIONS))
     assert len({(case.point, case.action) for case in every}) == len(PLACED) * len(ACTIONS)
     scopes = Counter(case.scope for case in plan(7, 300))
     assert scopes["whole"] >= 3
