@@ -16,7 +16,6 @@ from luigi_tasks.steps import adopt, crawl, load, model, publish, takedown
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import MADE_WITH, Collecting
 from tests.integration.replay_fixtures import another_database, build, digests, replayed
-from tests.prove.depth import DEEP
 from twin import Catalogue, Twin
 
 SIZE = 6
@@ -53,7 +52,7 @@ def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 STORED = "select wallhaven_id, s3_key, sha256, bytes, content_type, run_key from ops.uploads order by 1"
 
 
-@DEEP
+@pytest.mark.prove
 def test_after_a_replay_nothing_is_pending_and_no_picture_is_asked_for(
     collecting: Collecting, twin: Twin, warehouse: Warehouse, tmp_path: Path
 ) -> None:

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from luigi_tasks.domain.progress import Silent
 from luigi_tasks.gateways import dbt_profile, postgres
 from luigi_tasks.gateways.dbt import BAD, Dbt
@@ -74,7 +76,7 @@ def test_a_failure_is_found_again_until_it_is_mended_and_old_rows_are_read_on_de
     assert failures(replace(dbt, variables={**dbt.variables, "DRAENEI_TEST_WHOLE_TABLES": "1"})) == {"accepted_values"}
 
 
-@DEEP
+@pytest.mark.prove
 def test_a_wrong_row_of_a_picture_is_found_until_it_is_mended(warehouse: Warehouse, tmp_path: Path) -> None:
     dbt_profile.write_profile(tmp_path / "dbt", None)
     dbt = Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt")
