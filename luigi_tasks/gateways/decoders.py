@@ -112,15 +112,18 @@ class Decoders:
             self._free.put(child)
 
     def _take(self) -> _Child | None:
-        """One that is free; one more when none is soon and there may be more. None: another has to take its place."""
-        with contextlib.suppress(queue.Empty):
-            return self._free.get_nowait()
-        with self._beginning:
+        """One that is free; one more when this picture waited and there may be more. None: another takes its place."""
+        while self._begun < self._size:
             with contextlib.suppress(queue.Empty):
                 return self._free.get(timeout=SOON_SECONDS if self._begun else 0)
-            if self._begun < self._size:
-                self._begun += 1
-                return self._begin()
+            # One begins at a time, and whoever waits meanwhile takes what becomes free.
+            if self._beginning.acquire(blocking=False):
+                try:
+                    if self._begun < self._size:
+                        self._begun += 1
+                        return self._begin()
+                finally:
+                    self._beginning.release()
         return self._free.get()
 
     def _begin(self) -> _Child:
@@ -138,13 +141,15 @@ class _Child:
         self._seconds = float(PATIENCE * limits.cpu_seconds)
         arguments = [str(limit) for limit in (limits.max_pixels, limits.max_bytes, limits.cpu_seconds, limits.extra)]
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        lifeline, held = os.pipe()
+        self._held = os.fdopen(held, "wb", buffering=0)
+        with theirs, os.fdopen(lifeline, "rb"):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", CHILD, *arguments],
                 cwd="/",
                 env={"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PILLOW_BLOCKS_MAX": KEPT_BLOCKS},
                 stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
+                stdout=lifeline,
                 stderr=subprocess.DEVNULL,
             )
         try:
@@ -197,6 +202,7 @@ class _Child:
             self._process.wait(0.05)
         self._process.kill()
         code = self._process.wait()
+        self._held.close()
         if code == -signal.SIGXCPU:
             return "over IMAGE_DECODE_SECONDS"
         return f"the decoder crashed ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"

@@ -3,8 +3,9 @@ of Publish and of Derive.
 
 It talks over the socket that is its standard input, in turns: `ready`; a head (bytes of the body, its type, bytes of
 the order), the body and the order; what the header says; `G` once there is memory for the pixels; what became of them,
-and the parts that were ordered, if any (steps/orders.py). It holds no secret, opens no file or connection once it is
-ready, writes none, and is given the CPU time and memory of one picture at a time.
+and the parts that were ordered, if any (steps/orders.py). Its standard output is the lifeline: a pipe whose other end
+the parent holds, and that nobody writes to. It holds no secret, opens no file or connection once it is ready, writes
+none, and is given the CPU time and memory of one picture at a time.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes,
 from luigi_tasks.steps.flow import give_back_freed_memory
 
 HEAD = struct.Struct(">QBI")
+LIFELINE = 1
 TYPES = (JPEG, PNG)
 # Pillow's 4 bytes, and libjpeg's 2 for each of up to 4 coefficients of a picture in several scans.
 BYTES_PER_PIXEL = 12
 # The body as it came, as a file in memory, and the one chunk of it that may be all of it.
 COPIES_OF_THE_BODY = 3
 SLACK_BYTES = 64 << 20
+# Most bodies are smaller: memory that is fresh for each of their copies costs a tenth of a decode's CPU time.
+KEPT_BODY_BYTES = 4 << 20
 
 
 class Allowance:
@@ -78,7 +82,7 @@ def _limit_memory(soft: int, hard: int) -> None:
 def main() -> None:
     """Serve until the parent hangs up. Arguments: MAX_PIXELS MAX_BYTES CPU_SECONDS [EXTRA], for each picture."""
     connection = socket.socket(fileno=0)
-    give_back_freed_memory()
+    give_back_freed_memory(KEPT_BODY_BYTES)
     allowance = Allowance(*(int(argument) for argument in sys.argv[1:5]))
     _say(connection, ready=os.getpid())
     with contextlib.suppress(ConnectionError):
@@ -107,7 +111,7 @@ def _decode(
             if not _read(connection, 1):
                 return {}, []
             allowance.renew(len(body), width * height)
-            with _ended_by_hang_up(connection):
+            with _ended_by_hang_up():
                 parts = orders.perform(body, order) if order else []
                 if not order:
                     picture.load()
@@ -117,20 +121,22 @@ def _decode(
 
 
 @contextlib.contextmanager
-def _ended_by_hang_up(connection: socket.socket) -> Iterator[None]:
-    """SIGIO ends the process when the parent goes: the parent's next word comes only after our answer.
+def _ended_by_hang_up() -> Iterator[None]:
+    """SIGIO ends the process when the parent goes: the other end of the lifeline is then nobody's.
 
-    The parent-death signal would not do: it follows the thread that started us, and the threads of Publish come and go.
+    Not of the socket, where it would also come for the parent's last word: to have read that is not to have been told
+    of it, and the signal of one was seen to follow, in one of some thousand pictures on busy cores. The parent-death
+    signal would not do: it follows the thread that started us, and the threads of Publish come and go.
     """
-    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    flags = fcntl.fcntl(LIFELINE, fcntl.F_GETFL)
+    fcntl.fcntl(LIFELINE, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(LIFELINE, fcntl.F_SETFL, flags | os.O_ASYNC)
     try:
-        if select.select([connection], [], [], 0)[0]:
+        if select.select([LIFELINE], [], [], 0)[0]:
             sys.exit(0)
         yield
     finally:
-        fcntl.fcntl(connection, fcntl.F_SETFL, flags)
+        fcntl.fcntl(LIFELINE, fcntl.F_SETFL, flags)
 
 
 def _read(connection: socket.socket, length: int) -> bytearray:

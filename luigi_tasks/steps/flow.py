@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import math
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 
-M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 LARGE_BLOCK_BYTES = 1 << 20
 TURN_TICK_SECONDS = 0.05
 
 
-def give_back_freed_memory() -> None:
-    """Make freed blocks of 1 MiB and more leave the process at once, for the rest of its life; glibc only.
+def give_back_freed_memory(large: int = LARGE_BLOCK_BYTES) -> None:
+    """Make freed blocks of `large` bytes and more leave the process at once, for the rest of its life, and keep no more
+    than two such of smaller ones; glibc only.
 
     By default glibc raises its limit for such blocks up to 32 MiB and then keeps them, for every thread apart:
     120 wallpapers at 16 at once, bounded at 32 MiB, took 1,008 MB so and 250 MB with the limit fixed.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(M_MMAP_THRESHOLD, large)
+        mallopt(M_TRIM_THRESHOLD, 2 * large)
 
 
 class OneAtATime:
@@ -36,13 +39,17 @@ class OneAtATime:
         self.close = self._file.close
 
     def take(self, seconds: float | None = None) -> bool:
-        """Wait for the turn, so long at most; True when it is ours now. Not re-entrant."""
-        until = None if seconds is None else time.monotonic() + seconds
+        """Wait for the turn, so long at most; True when it is ours now. Not re-entrant.
+
+        It is asked for again and again, never waited for in the kernel: there the threads of a process are one, and
+        two processes of which each waits for a turn that the other has would be told of a deadlock that is none.
+        """
+        until = math.inf if seconds is None else time.monotonic() + seconds
         if not self._own.acquire(timeout=-1 if seconds is None else seconds):
             return False
         ours = False
         try:
-            while not (ours := self._locked(waiting=until is None)) and until and time.monotonic() < until:
+            while not (ours := self._locked()) and time.monotonic() < until:
                 time.sleep(TURN_TICK_SECONDS)
         finally:
             if not ours:
@@ -54,9 +61,9 @@ class OneAtATime:
         fcntl.lockf(self._file, fcntl.LOCK_UN)
         self._own.release()
 
-    def _locked(self, *, waiting: bool) -> bool:
+    def _locked(self) -> bool:
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):  # POSIX leaves open which of the two
             return False
         return True

@@ -203,6 +203,36 @@ def test_the_memory_is_enough_for_a_large_picture_in_several_scans(decoders: Dec
     assert decoders.decode(body, "image/jpeg", freely) == (6000, 4000)
 
 
+def test_as_many_are_started_as_pictures_wait_for_though_each_is_decoded_soon() -> None:
+    body = picture("JPEG", (2000, 1500))
+    with Decoders(LIMITS, children=3) as decoders, ThreadPoolExecutor(24) as pool:
+
+        def check(_: int) -> tuple[int, int]:
+            time.sleep(0.03)  # for the next download
+            return decoders.decode(body, "image/jpeg", freely)
+
+        check(0)
+        assert set(pool.map(check, range(250))) == {(2000, 1500)}
+        assert len(children()) == 3
+
+
+def test_what_the_parent_says_in_the_midst_of_a_picture_ends_no_child() -> None:
+    large = picture("JPEG", (3000, 2000))
+    deadline = time.monotonic() + 60
+    with Decoders(LIMITS, children=1) as decoders:
+        decoders.decode(JPEG, "image/jpeg", freely)
+        (child,) = decoders._free.queue
+        for _ in range(3):
+            child._tell(gateway.HEAD.pack(len(large), 0, 0) + large, deadline)
+            assert child._hear(deadline)["width"] == 3000
+            # The next picture's head, while this one is decoded.
+            child._tell(b"G" + (gateway.HEAD.pack(len(JPEG), 0, 0) + JPEG), deadline)
+            assert child._hear(deadline)["width"] == 3000
+            assert child._hear(deadline)["width"] == 64
+            child._tell(b"G", deadline)
+            assert child._hear(deadline)["width"] == 64
+
+
 def test_children_know_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "canary")
     with Decoders(LIMITS, children=1) as decoders:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,31 @@ def test_what_is_above_a_share_is_held_by_one_process_at_a_time(tmp_path: Path, 
         assert held.exists(), "what fits waits for nobody"
     with gate.hold(11):
         assert not held.exists()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_each_may_wait_for_a_turn_that_the_other_has(tmp_path: Path, turn: OneAtATime) -> None:
+    with contextlib.closing(OneAtATime()) as other, ThreadPoolExecutor(1) as beside:
+        theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+        child = os.fork()
+        if not child:
+            turn.take()
+            theirs.touch()
+            while not ours.exists():
+                time.sleep(0.01)
+            os._exit(0 if other.take() else 1)
+        while not theirs.exists():
+            time.sleep(0.01)
+        assert other.take(0)
+        ours.touch()
+        time.sleep(0.2)
+        waiting = beside.submit(turn.take)
+        time.sleep(0.2)
+        assert not waiting.done(), "the child has it until it ends"
+        other.give_back()
+        assert waiting.result(10)
+        turn.give_back()
     assert os.waitpid(child, 0)[1] == 0
 
 
