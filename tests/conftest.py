@@ -110,10 +110,7 @@ def _prepare_template(server: embedded_postgres.Server) -> None:
     # It ends with the session: on a busy disk a test would wait longer for its database than for anything else.
     for durable in ("fsync", "synchronous_commit", "full_page_writes"):
         _administer(server, f"alter system set {durable} = off")
-    # Nor is there time to guess a password: hashed 4096 times, it costs more than most statements of a connection.
-    _administer(server, "alter system set scram_iterations = 1")
     _administer(server, "select pg_reload_conf()")
-    _administer(server, f"set scram_iterations = 1; alter role current_user password '{server.password}'")
     _administer(server, f"create database {TEMPLATE}", unless=TEMPLATE)
     connection = _connect(server, TEMPLATE)
     try:
