@@ -113,7 +113,7 @@ class Dbt:
         exclude_types: what is left out; unit tests speak of the code alone, which a run does not change.
         resume: of the selection only what this selects too; the whole of it when that is nothing.
         """
-        always = ["build", "--log-format", "json", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
+        always = ["build", "--warn-error-options", NO_SELECTION_IS_AN_ERROR]
         choice = [word for kind in exclude_types for word in ("--exclude-resource-type", kind)]
         if select:
             # Cautious: a test of another source that shares a ledger with this one is not ours to run.
@@ -133,9 +133,7 @@ class Dbt:
         """`dbt docs generate --static`: one page with every model, column and test. Raises ModelError."""
         page = self.folder / "target" / "static_index.html"
         with self._folder_alone():
-            exit_code, last_words = self._invoke(
-                {"arguments": ["docs", "generate", "--static", "--log-format", "json"]}, progress
-            )
+            exit_code, last_words = self._invoke({"arguments": ["docs", "generate", "--static"]}, progress)
         if exit_code:
             raise ModelError(f"dbt docs ended with {exit_code}: {last_words}", where=str(self.project))
         return page

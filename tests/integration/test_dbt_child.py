@@ -21,7 +21,10 @@ from tests import parse_cache
 from tests.conftest import Warehouse
 from tests.integration.core_fixtures import wait_until
 
-MODEL = "select {what} as what, '{{{{ env_var('UPLOAD_MAX_ATTEMPTS', '5') }}}}' as env"
+CONTENT = "draenei_content"
+# What is in a configuration is known since the parse.
+MODEL = """{{{{ config(meta={{'env': env_var('UPLOAD_MAX_ATTEMPTS', '5')}}) }}}}
+select {what} as what, '{{{{ model.config.meta.env }}}}' as env"""
 
 
 @pytest.fixture
@@ -35,8 +38,11 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dbt(warehouse: Warehouse, tmp_path: Path, project: Path) -> Dbt:
+    """Its first build is the first of a child, whatever was built before in this process."""
+    if Child._shared is not None:
+        Child._shared.close()
     write_profile(tmp_path / "dbt", None)
-    return Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt", project)
+    return Dbt(postgres.address(warehouse.settings()), tmp_path / "dbt", project, observe=lambda event: None)
 
 
 def child() -> psutil.Process:
@@ -48,19 +54,28 @@ def child() -> psutil.Process:
 def test_one_child_builds_what_is_there_now_also_after_a_crash_and_with_a_broken_cache(
     dbt: Dbt, project: Path, warehouse: Warehouse
 ) -> None:
-    def built(dbt: Dbt) -> tuple[Any, ...]:
+    def built(dbt: Dbt, schema: str = CONTENT) -> tuple[Any, ...]:
         dbt.build(Silent()).raise_when_failed()
-        return warehouse.rows("select what, env from draenei_content.one")[0]
+        return warehouse.rows(f"select what, env from {schema}.one")[0]
 
     assert built(dbt) == (1, "5")
     first = child()
     assert (dbt.folder / parse_cache.PARSED).exists()
-    (project / "models" / "one.sql").write_text(MODEL.format(what=2))
-    assert built(dbt) == (2, "5"), "a model that was changed is read anew"
+    assert "model draenei" in (dbt.folder / "logs" / "dbt.log").read_text(), "dbt's own log is kept, whole"
+    other = replace(dbt, folder=dbt.folder.parent / "other")
+    write_profile(other.folder, None)
+    assert built(other) == (1, "5")
+    assert not (other.folder / parse_cache.PARSED).exists(), "what did not change is not parsed again"
     more = replace(dbt, variables={**dbt.variables, "UPLOAD_MAX_ATTEMPTS": "7"})
-    assert built(more) == (2, "7"), "and so is a variable"
+    assert built(more) == (1, "7"), "a variable that was changed is read anew"
+    (dbt.folder / "profiles.yml").write_text((dbt.folder / "profiles.yml").read_text().replace(CONTENT, "elsewhere"))
+    assert built(dbt, "elsewhere") == (1, "5"), "and so is the profile"
+    write_profile(dbt.folder, None)
+    (project / "models" / "one.sql").write_text(MODEL.format(what=2))
+    assert built(dbt) == (2, "5"), "and so is a model"
     assert child() == first, "one start of dbt served all of them"
     assert first.children() == [], "and nothing of a build stays"
+    assert first.num_threads() == 1, "a fork would wait for others, which it does not have"
 
     first.send_signal(signal.SIGKILL)
     assert wait_until(lambda: first.status() == psutil.STATUS_ZOMBIE, 20)
