@@ -129,9 +129,12 @@ def _of_folders(source: str) -> tuple[Table, ...]:
         CLEAN_FILES,
         source,
     )
-    without = frozenset({"batch_id", "fetched_at"})
+    serial = frozenset({"batch_id"})
     named = source_tables.tables(source)
-    return (clean, *(Table(name, key, without if name.startswith("raw.") else frozenset()) for name, key in named))
+    return (
+        clean,
+        *(Table(name, key, serial | {"fetched_at"} if name.startswith("raw.") else serial) for name, key in named),
+    )
 
 
 def tables_of(source: str) -> tuple[Table, ...]:

@@ -18,8 +18,8 @@ from twin import Catalogue, Fault, Twin
 
 
 def build(collecting: Collecting, run: Run) -> None:
-    """dbt build, as the Model task does it."""
-    model.build(collecting.settings, run.key, "Model", Silent())
+    """dbt build, as the Model task of the source does it."""
+    model.build(collecting.settings, run.key, "Model", Silent(), model.selection("wallhaven"))
 
 
 def whole_run(collecting: Collecting, *, modelled: bool = True) -> Run:

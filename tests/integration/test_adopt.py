@@ -81,7 +81,7 @@ def test_after_a_replay_nothing_is_pending_and_no_picture_is_asked_for(
             run_ledger.open_run(cursor, run, MADE_WITH)
         crawl.crawl(asking, run, collecting.store, Silent())
         load.load(asking, run.key, "wallhaven", "search", collecting.store, Silent())
-        model.build(asking, run.key, "Model", Silent())
+        model.build(asking, run.key, "Model", Silent(), model.selection("wallhaven"))
         publish.freeze_step(asking, run.key)
         publish.publish(asking, run.key, collecting.store, Silent())
     assert twin.image_requests() == [], "everything was there"

@@ -36,7 +36,7 @@ def collected(world: World) -> str:
     run = world.run()
     world.fetch(run)
     world.load(run)
-    model.build(world.settings, run.key, "Model", Silent())
+    model.build(world.settings, run.key, "Model", Silent(), model.selection("wallhaven"))
     world.warehouse.rows(
         "insert into ops.steps (run_key, step, started_at, result) values (%s, 'Report', now(), %s)",
         run.key,

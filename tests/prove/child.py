@@ -62,11 +62,11 @@ def crew(minute: datetime.datetime) -> int:
 
 
 def refresh(minute: datetime.datetime) -> int:
-    """All models anew, from all that was loaded."""
+    """All models of the source anew, from all that was loaded."""
     from luigi_tasks.pipeline import Model
 
     run = Model(run_id=minute).collected_run
-    model.build(settings.load(), run.key, "Refresh", Silent(), from_the_start=True)
+    model.build(settings.load(), run.key, "Refresh", Silent(), model.selection(SOURCE), from_the_start=True)
     return 0
 
 
