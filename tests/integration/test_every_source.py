@@ -34,11 +34,11 @@ FIGURES_OF = {
 EMPTY = hashlib.sha256().hexdigest()
 
 
-# Replayed always; the other sources by `make prove-deep`.
-SAMPLE = ("jsonplaceholder",)
+# The default run replays one, `make prove` the two that differ most, `make prove-deep` all of them.
+SAMPLE, PROOF = ("jsonplaceholder",), ("wallhaven",)
 every_replay = pytest.mark.parametrize(
     "world",
-    [pytest.param(name, marks=marks(name, SAMPLE)) for name in sorted(CATALOGUE)],
+    [pytest.param(name, marks=marks(name, SAMPLE, PROOF)) for name in sorted(CATALOGUE)],
     indirect=True,
 )
 

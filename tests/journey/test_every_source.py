@@ -23,11 +23,11 @@ COUNTS = {
     "randomuser": (10, 0, 10),
     "sales": (LINES, 0, 0),
 }
-# The cheapest, always; `make prove-deep` takes the others, of which wallhaven and sales have journeys of their own.
-SAMPLE = ("jsonplaceholder",)
+# The default run takes the cheapest, `make prove` an archive as well; wallhaven and sales have journeys of their own.
+SAMPLE, PROOF = ("jsonplaceholder",), ("kaggle",)
 
 
-@pytest.fixture(params=[pytest.param(name, marks=marks(name, SAMPLE)) for name in sorted(CATALOGUE)])
+@pytest.fixture(params=[pytest.param(name, marks=marks(name, SAMPLE, PROOF)) for name in sorted(CATALOGUE)])
 def world(request: pytest.FixtureRequest, warehouse: Warehouse) -> Iterator[World]:
     """The source's stand-in, and the settings with which it is found."""
     with started(request.param) as twin:

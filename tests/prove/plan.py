@@ -58,7 +58,7 @@ BY_PICTURE = (
     "adopt.register.",
 )
 TURNS = 6
-# Points around a build of dbt, which costs as much as ten other cases: struck in every other turn.
+# Points around a build of dbt, which costs several times what another case does: struck in every other turn.
 BUILDING = ("model.", "profile.")
 # Of so many cases at such a point one is made where more goes on: {scope: (every, state, points)}.
 VARIANTS: dict[str, tuple[int, str, tuple[str, ...]]] = {
@@ -66,9 +66,9 @@ VARIANTS: dict[str, tuple[int, str, tuple[str, ...]]] = {
         *(3, "modelled"),
         tuple(f"publish.{step}." for step in ("claim", "download", "verify", "intent", "put", "register")),
     ),
-    "rounds": (10, "empty", ("load", "model", "freeze", "publish.put", "publish.register")),
+    "rounds": (14, "empty", ("load", "model", "freeze", "publish.put", "publish.register")),
     "whole": (
-        *(14, "empty"),
+        *(18, "empty"),
         ("fetch", "crawl", "load", "details", "model", "freeze", "publish.put", "publish.register", "report", "step"),
     ),
 }
