@@ -3,8 +3,9 @@
 Hands beyond what a process can feed only take turns at its interpreter: on loopback 64 were slower than eight, with a
 round trip of 60 ms eight times as fast. So their number doubles while that gets at least a tenth more done, and the
 question is asked again after a while. Where the quickest of the first answers took FAR_SECONDS, nothing is tried out:
-there all hands begin. A host that answers 429 or 503 gets half of what it had, and more again with
-good answers. Of no host are there ever more than the settings allow.
+there all hands begin, until an answer is quicker, for that of a busy machine looks as if it came from far. A host that
+answers 429 or 503 gets half of what it had, and more again with good answers. Of no host are there ever more than the
+settings allow.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Pace:
         most_per_host: int | None = None,
     ) -> None:
         self._most, self._clock, self._answer_seconds = most, clock, answer_seconds
-        self.hands, self._distance_known = min(first, most), False
+        self.hands = self._first = min(first, most)
+        self._near, self._leapt = False, False
         self._since, self._done, self._was_full = clock(), 0, False
         self._settled_until, self._rate_before, self._warming_up = 0.0, 0.0, self.hands
         self._busy = Counter[str]()
@@ -44,7 +46,7 @@ class Pace:
 
     def room(self) -> bool:
         """True when one more may be begun."""
-        if not self._distance_known:
+        if not self._near:
             self._leap()
         full = self._busy.total() >= self.hands
         self._was_full = self._was_full or full
@@ -74,9 +76,10 @@ class Pace:
         """Hosts are far away: hands wait, they do not work, so that all of them are needed at once."""
         if (seconds := self._answer_seconds()) is None:
             return
-        self._distance_known = True
-        if seconds >= FAR_SECONDS:
-            self.hands = self._warming_up = self._most
+        far = seconds >= FAR_SECONDS
+        if far != self._leapt:
+            self.hands = self._warming_up = self._most if far else self._first
+        self._leapt, self._near = far, not far
 
     def _look(self) -> None:
         """Compare what gets done with what got done by fewer hands."""

@@ -66,6 +66,23 @@ def test_all_hands_begin_at_once_where_the_first_answers_come_from_far() -> None
     assert (pace.room(), pace.hands) == (True, 16)
     answers[0] = 0.06
     assert (pace.room(), pace.hands) == (True, 64)
+    for _ in range(100):
+        pace.begin("h")
+        pace.end("h", STORED)
+    assert (pace.room(), pace.hands) == (True, 64), "none of them was quick"
+
+
+def test_what_looked_far_because_the_machine_was_busy_is_tried_out_from_the_first_quick_answer() -> None:
+    busy = Machine(lambda hands: 400)
+    answers = [0.06]
+    busy.pace = Pace(64, lambda: busy.now, answer_seconds=lambda: answers[0])
+    busy.work(1)
+    assert busy.pace.hands == 64
+    answers[0] = 0.002
+    busy.work(0.2)
+    assert busy.pace.hands == FIRST_HANDS
+    busy.work(4)
+    assert busy.pace.hands == FIRST_HANDS, "more of them get nothing more done"
 
 
 def test_near_hosts_get_more_hands_only_as_these_get_more_done() -> None:
