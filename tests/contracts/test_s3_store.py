@@ -138,7 +138,8 @@ def test_credentials_come_from_botos_own_chain_when_none_are_set(
     assert "from-the-chain/" in bucket.app.requests[0]["HTTP_AUTHORIZATION"]
 
 
-def test_the_settings_choose_the_store(bucket: Bucket, tmp_path: Path) -> None:
+def test_the_settings_choose_the_store(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     assert open_store(bucket.settings).uri("a") == f"s3://{bucket.store.bucket}/a"
     folder = open_store(Settings(draenei_home=tmp_path))
     assert folder.uri("a") == (tmp_path / "objects/a").as_uri()
