@@ -1,9 +1,10 @@
 """What full decodes cost: in a child of its own, on all cores beside the decoder's own speed, and by other decoders.
 
 Run: python -m benchmarks.decoding [times]. Prints three tables: medians of one picture here and in a decoder child;
-pictures a second of plain processes, one a core, that do nothing but load(), and of Decoders as Publish uses them, both
-given the next picture as soon as one is done; the candidates (decoder_candidates.py) in an environment of their own.
-Exit code 1 when Decoders have less than the goal of the decoder's speed, by CPU time.
+pictures a second of plain processes, one a core, that do nothing but decode, with all colours and as Decoders do it,
+and of Decoders as Publish uses them, all given the next picture as soon as one is done; the candidates
+(decoder_candidates.py) in an environment of their own. Exit code 1 when Decoders have less than the goal of the speed
+that the same decode has by itself, by CPU time.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ from benchmarks.transfer import measure
 from benchmarks.transfer.peers import from_index
 from benchmarks.transfer.pictures import Kind, kinds
 from luigi_tasks.gateways.decoders import Decoders, DecodingLimits, usable_cores
-from luigi_tasks.steps.decoding import open_picture
+from luigi_tasks.steps.decoding import decode_whole, open_picture
 
 CANDIDATES = (
     *("pillow==13.0.0", "pyvips[binary]==3.2.0", "pyvips-binary==8.18.7"),
     *("opencv-python-headless==5.0.0.93", "simplejpeg==1.9.0", "numpy==2.4.6"),
 )
-OF_CPU = "pictures/s of CPU"
+OF_CPU, AS_WE_DO = "pictures/s of CPU", "luma alone, pictures/s of CPU"
+PLAIN, COLOURED, OURS = "plain processes", "with all colours", "Decoders"
 GOAL = 0.9
 OFFERED: list[bytes] = []
 LIMITS = DecodingLimits(max_pixels=200_000_000, max_bytes=256 << 20, cpu_seconds=60)
@@ -80,7 +82,13 @@ def timed(decode: Callable[[], object], times: int) -> float:
 
 
 def here(body: bytes, file_type: str) -> None:
-    """Decode in this process."""
+    """Decode in this process, as Decoders do."""
+    with open_picture(body, file_type) as picture:
+        decode_whole(picture)
+
+
+def in_colours(body: bytes, file_type: str) -> None:
+    """Decode in this process, to pixels with all their colours."""
     with open_picture(body, file_type) as picture:
         picture.load()
 
@@ -105,48 +113,58 @@ def one_by_one(times: int) -> dict[str, dict[str, float]]:
     return figures
 
 
-def load_one(number: int) -> None:
-    """Decode one of those that are offered, in this process."""
+def decode_one(number: int) -> None:
+    """One of those that are offered, in this process."""
     here(OFFERED[number], "image/jpeg")
 
 
-def speed(pictures: list[Kind]) -> float:
+def decode_one_in_colours(number: int) -> None:
+    """The same with all colours."""
+    in_colours(OFFERED[number], "image/jpeg")
+
+
+def speeds(pictures: list[Kind]) -> dict[str, float]:
     """The decoder's own: full decodes of a CPU second in this process, of pictures like these."""
-    here(pictures[0].body, pictures[0].file_type)
+    return {OF_CPU: _speed(pictures, in_colours), AS_WE_DO: _speed(pictures, here)}
+
+
+def _speed(pictures: list[Kind], decode: Callable[[bytes, str], None]) -> float:
+    decode(pictures[0].body, pictures[0].file_type)
     begun = time.process_time()
     for picture in pictures:
-        here(picture.body, picture.file_type)
+        decode(picture.body, picture.file_type)
     return len(pictures) / (time.process_time() - begun)
 
 
 def on_all_cores(times: int) -> dict[str, dict[str, float]]:
     """The decoder's own speed on all cores, and ours; interleaved, medians."""
     cores, bodies = usable_cores(), 2 * [kind.body for kind in kinds(None)]
-    rates: dict[str, list[tuple[float, float]]] = {"plain processes": [], "Decoders": []}
+    rates: dict[str, list[tuple[float, float]]] = {PLAIN: [], COLOURED: [], OURS: []}
     for _ in range(times):
-        rates["plain processes"].append(plain(bodies, cores))
-        rates["Decoders"].append(ours(bodies, cores))
+        rates[PLAIN].append(plain(bodies, cores, decode_one))
+        rates[COLOURED].append(plain(bodies, cores, decode_one_in_colours))
+        rates[OURS].append(ours(bodies, cores))
     size = sum(map(len, bodies)) / len(bodies) / 1e6
     print(f"\n{cores} cores, {len(bodies)} JPEGs of {size:.1f} MB, medians of {times}")
     print(f"{'':<18}{'pictures/s':>12}{'of a CPU second':>18}")
     middle = {name: [statistics.median(column) for column in zip(*pairs, strict=True)] for name, pairs in rates.items()}
     for name, (wall, cpu) in middle.items():
         print(f"{name:<18}{wall:>12.1f}{cpu:>18.1f}")
-    wall, cpu = (mine / theirs for theirs, mine in zip(*middle.values(), strict=True))
+    wall, cpu = (mine / theirs for theirs, mine in zip(middle[PLAIN], middle[OURS], strict=True))
     print(f"{'ratio':<18}{wall:>12.2f}{cpu:>18.2f}   (goal: {GOAL})")
     figures = {name: dict(zip(("pictures/s", OF_CPU), pair, strict=True)) for name, pair in middle.items()}
     return {**figures, "ratio": {"pictures/s": wall, OF_CPU: cpu}}
 
 
-def plain(bodies: list[bytes], cores: int) -> tuple[float, float]:
+def plain(bodies: list[bytes], cores: int, decode: Callable[[int], None]) -> tuple[float, float]:
     """A process a core, which takes the next picture as soon as it has decoded one, and does nothing else.
 
     The pictures are there before the processes are, so that none is sent to them.
     """
     OFFERED[:] = bodies
     with multiprocessing.get_context("fork").Pool(cores) as pool:
-        pool.map(load_one, range(cores), chunksize=1)
-        return rates_of(lambda: list(pool.imap_unordered(load_one, range(len(bodies)), chunksize=1)), len(bodies))
+        pool.map(decode, range(cores), chunksize=1)
+        return rates_of(lambda: list(pool.imap_unordered(decode, range(len(bodies)), chunksize=1)), len(bodies))
 
 
 def ours(bodies: list[bytes], cores: int) -> tuple[float, float]:

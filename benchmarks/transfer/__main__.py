@@ -115,7 +115,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         "command": arguments.command,
         "offered": {"pictures": arguments.pictures, "bodies": pictures.name(arguments.images, small=arguments.small)},
         "delay kept by": network.kept_by(),
-        "decoder": {"pictures/s of CPU": decoding.speed(kinds)},
+        "decoder": decoding.speeds(kinds),
         "missing": [name for name, program in programs.items() if not program],
         "results": [vars(one) for one in results],
     }

@@ -27,7 +27,7 @@ from typing import Any
 from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
 from luigi_tasks.steps import orders
-from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture
+from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decode_whole, decoded_bytes, open_picture
 from luigi_tasks.steps.flow import give_back_freed_memory
 
 HEAD = struct.Struct(">QBI")
@@ -114,7 +114,7 @@ def _decode(
             with _ended_by_hang_up():
                 parts = orders.perform(body, order) if order else []
                 if not order:
-                    picture.load()
+                    decode_whole(picture)
             return {"width": width, "height": height, "parts": [len(part) for part in parts]}, parts
     except DECODER_ERRORS as problem:
         return {"corrupt": type(problem).__name__}, []

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from luigi_tasks.domain.publishing import Body, Flag, ManifestItem, Outcome, PictureError, Verified
 from luigi_tasks.settings import Settings
-from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decoded_bytes, open_picture, sniff
+from luigi_tasks.steps.decoding import DECODER_ERRORS, JPEG, PNG, decode_whole, decoded_bytes, open_picture, sniff
 
 Room = Callable[[int], AbstractContextManager[None]]
 Decode = Callable[[Body, str, Room], tuple[int, int]]
@@ -142,7 +142,7 @@ def _decode(body: Body, file_type: str, limits: Limits, decoding: Room) -> tuple
             if width * height > limits.max_pixels:
                 raise Refused("more pixels than IMAGE_MAX_PIXELS")
             with decoding(decoded_bytes(picture)):
-                picture.load()
+                decode_whole(picture)
             return width, height
     except DECODER_ERRORS as problem:
         raise Corrupt(f"does not decode: {type(problem).__name__}") from problem
