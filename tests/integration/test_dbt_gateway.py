@@ -113,7 +113,8 @@ def test_dbt_ends_with_a_killed_parent_and_knows_no_secret(dbt: Dbt, warehouse: 
         env={**os.environ, **warehouse.environ, **secrets, "PGSSLMODE": "prefer"},
     )
     with parent:
-        asleep = wait_until(lambda: parent.poll() is not None or warehouse.rows(SLEEPING) == [(1,)], 30)
+        asleep = wait_until(lambda: parent.poll() is not None or warehouse.rows(SLEEPING) == [(1,)], 120)
+        assert parent.poll() is None, "it builds"
         children = psutil.Process(parent.pid).children(recursive=True)
         environ, command = children[0].environ(), children[0].cmdline()
         parent.send_signal(signal.SIGKILL)

@@ -53,7 +53,7 @@ def holder(warehouse: Warehouse) -> Iterator[subprocess.Popen[bytes]]:
     with started(warehouse, BUSY_HOLDER) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        assert wait_until(lambda: warehouse.rows(BACKENDS) == [(1,)], 5)
+        assert wait_until(lambda: warehouse.rows(BACKENDS) == [(1,)], 60)
         yield process
         process.kill()
 
