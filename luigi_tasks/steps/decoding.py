@@ -61,6 +61,7 @@ def decode_whole(picture: ImageFile) -> None:
 
 
 def decoded_bytes(picture: ImageFile) -> int:
-    """Memory of a full decode: 4 bytes a pixel in Pillow, and libjpeg's 2 for each coefficient of a progressive one."""
+    """Memory of a full decode, at most: 4 bytes a pixel in Pillow, and libjpeg's 2 for each coefficient of a
+    progressive one."""
     width, height = picture.size
     return width * height * (10 if picture.info.get("progressive") else 4)
