@@ -92,8 +92,8 @@ class Dbt:
     """dbt against one warehouse. variables: PG* and what the models read by env_var; nothing else is handed on.
 
     folder: profiles.yml stands there; target, with dbt's cache of the parsed project, and logs go below it.
-    project: the folder of dbt_project.yml. observe: is told every event as dbt's JSON log has it, a node's start
-    (LogStartLine) and end (Log…Result) among them.
+    project: the folder of dbt_project.yml. observe: is told every event that is more than debugging, as dbt's JSON log
+    has it, a node's start (LogStartLine) and end (Log…Result) among them.
     """
 
     variables: Mapping[str, str]

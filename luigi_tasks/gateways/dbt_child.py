@@ -22,7 +22,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 PR_SET_PDEATHSIG = 1
@@ -53,11 +53,7 @@ class Parsed(NamedTuple):
     manifest: Any
 
 
-Parse = Callable[[Mapping[str, Any]], Parsed | None]
-Invoke = Callable[[Mapping[str, Any], Parsed | None], int]
-
-
-def serve(parse: Parse, invoke: Invoke) -> None:
+def serve() -> None:
     """One request after another, each in a process of its own: dbt keeps state that outlives an invocation.
 
     But the first is parsed here, so that every fork has what dbt loads and compiles for that, and the manifest.
@@ -67,18 +63,18 @@ def serve(parse: Parse, invoke: Invoke) -> None:
         request = json.loads(line)
         if parsed is None:
             _enter(request)
-            parsed = parse(request)
+            parsed = parse_first(request)
             # Between two builds nothing of it is collected or copied: its memory is shared with every fork.
             gc.freeze()
         own = os.getpid()
         child = os.fork()
         if child == 0:
-            sys.exit(_build(request, parsed, invoke, own))
+            sys.exit(_build(request, parsed, own))
         _, status = os.waitpid(child, 0)
         _say({"ended": os.waitstatus_to_exitcode(status)})
 
 
-def _build(request: Mapping[str, Any], parsed: Parsed | None, invoke: Invoke, parent: int) -> int:
+def _build(request: Mapping[str, Any], parsed: Parsed | None, parent: int) -> int:
     die_with_parent()
     if os.getppid() != parent:
         return 1
@@ -86,7 +82,7 @@ def _build(request: Mapping[str, Any], parsed: Parsed | None, invoke: Invoke, pa
     _enter(request)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
-        return invoke(request, parsed)
+        return run_dbt(request, parsed)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -233,4 +229,4 @@ if __name__ == "__main__":
     vars(importlib.import_module("dbt.mp_context"))["_MP_CONTEXT"] = threading
     for name in IMPORTED:
         importlib.import_module(name)
-    serve(parse_first, run_dbt)
+    serve()
