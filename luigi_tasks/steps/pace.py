@@ -37,7 +37,7 @@ class Pace:
     ) -> None:
         self._most, self._clock, self._answer_seconds = most, clock, answer_seconds
         self.hands = self._first = min(first, most)
-        self._near, self._leapt = False, False
+        self._far = False
         self._since, self._done, self._was_full = clock(), 0, False
         self._settled_until, self._rate_before, self._warming_up = 0.0, 0.0, self.hands
         self._busy = Counter[str]()
@@ -46,8 +46,7 @@ class Pace:
 
     def room(self) -> bool:
         """True when one more may be begun."""
-        if not self._near:
-            self._leap()
+        self._leap()
         full = self._busy.total() >= self.hands
         self._was_full = self._was_full or full
         return not full
@@ -74,12 +73,10 @@ class Pace:
 
     def _leap(self) -> None:
         """Hosts are far away: hands wait, they do not work, so that all of them are needed at once."""
-        if (seconds := self._answer_seconds()) is None:
-            return
-        far = seconds >= FAR_SECONDS
-        if far != self._leapt:
-            self.hands = self._warming_up = self._most if far else self._first
-        self._leapt, self._near = far, not far
+        far = (self._answer_seconds() or 0.0) >= FAR_SECONDS
+        if far != self._far:
+            self._far, self.hands = far, self._most if far else self._first
+            self._warming_up = self.hands
 
     def _look(self) -> None:
         """Compare what gets done with what got done by fewer hands."""
