@@ -10,6 +10,7 @@ that the same decode has by itself, by CPU time.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import multiprocessing
@@ -25,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from benchmarks import measurements
 from benchmarks.transfer import measure
@@ -37,6 +39,7 @@ CANDIDATES = (
     *("pillow==13.0.0", "pyvips[binary]==3.2.0", "pyvips-binary==8.18.7"),
     *("opencv-python-headless==5.0.0.93", "simplejpeg==1.9.0", "numpy==2.4.6"),
 )
+Decode = Callable[[ImageFile], None]
 OF_CPU, AS_WE_DO = "pictures/s of CPU", "luma alone, pictures/s of CPU"
 PLAIN, COLOURED, OURS = "plain processes", "with all colours", "Decoders"
 GOAL = 0.9
@@ -81,16 +84,15 @@ def timed(decode: Callable[[], object], times: int) -> float:
     return statistics.median(took)
 
 
-def here(body: bytes, file_type: str) -> None:
-    """Decode in this process, as Decoders do."""
-    with open_picture(body, file_type) as picture:
-        decode_whole(picture)
+def in_colours(picture: ImageFile) -> None:
+    """Decode to pixels with all their colours."""
+    picture.load()
 
 
-def in_colours(body: bytes, file_type: str) -> None:
-    """Decode in this process, to pixels with all their colours."""
+def here(body: bytes, file_type: str, decode: Decode = decode_whole) -> None:
+    """Decode in this process; by default as Decoders do."""
     with open_picture(body, file_type) as picture:
-        picture.load()
+        decode(picture)
 
 
 def one_by_one(times: int) -> dict[str, dict[str, float]]:
@@ -113,26 +115,21 @@ def one_by_one(times: int) -> dict[str, dict[str, float]]:
     return figures
 
 
-def decode_one(number: int) -> None:
-    """One of those that are offered, in this process."""
-    here(OFFERED[number], "image/jpeg")
-
-
-def decode_one_in_colours(number: int) -> None:
-    """The same with all colours."""
-    in_colours(OFFERED[number], "image/jpeg")
+def decode_offered(decode: Decode, number: int) -> None:
+    """Decode one of those that are offered, in this process."""
+    here(OFFERED[number], "image/jpeg", decode)
 
 
 def speeds(pictures: list[Kind]) -> dict[str, float]:
     """The decoder's own: full decodes of a CPU second in this process, of pictures like these."""
-    return {OF_CPU: _speed(pictures, in_colours), AS_WE_DO: _speed(pictures, here)}
+    return {OF_CPU: _speed(pictures, in_colours), AS_WE_DO: _speed(pictures, decode_whole)}
 
 
-def _speed(pictures: list[Kind], decode: Callable[[bytes, str], None]) -> float:
-    decode(pictures[0].body, pictures[0].file_type)
+def _speed(pictures: list[Kind], decode: Decode) -> float:
+    here(pictures[0].body, pictures[0].file_type, decode)
     begun = time.process_time()
     for picture in pictures:
-        decode(picture.body, picture.file_type)
+        here(picture.body, picture.file_type, decode)
     return len(pictures) / (time.process_time() - begun)
 
 
@@ -141,8 +138,8 @@ def on_all_cores(times: int) -> dict[str, dict[str, float]]:
     cores, bodies = usable_cores(), 2 * [kind.body for kind in kinds(None)]
     rates: dict[str, list[tuple[float, float]]] = {PLAIN: [], COLOURED: [], OURS: []}
     for _ in range(times):
-        rates[PLAIN].append(plain(bodies, cores, decode_one))
-        rates[COLOURED].append(plain(bodies, cores, decode_one_in_colours))
+        rates[PLAIN].append(plain(bodies, cores, decode_whole))
+        rates[COLOURED].append(plain(bodies, cores, in_colours))
         rates[OURS].append(ours(bodies, cores))
     size = sum(map(len, bodies)) / len(bodies) / 1e6
     print(f"\n{cores} cores, {len(bodies)} JPEGs of {size:.1f} MB, medians of {times}")
@@ -156,15 +153,16 @@ def on_all_cores(times: int) -> dict[str, dict[str, float]]:
     return {**figures, "ratio": {"pictures/s": wall, OF_CPU: cpu}}
 
 
-def plain(bodies: list[bytes], cores: int, decode: Callable[[int], None]) -> tuple[float, float]:
+def plain(bodies: list[bytes], cores: int, decode: Decode) -> tuple[float, float]:
     """A process a core, which takes the next picture as soon as it has decoded one, and does nothing else.
 
     The pictures are there before the processes are, so that none is sent to them.
     """
     OFFERED[:] = bodies
     with multiprocessing.get_context("fork").Pool(cores) as pool:
-        pool.map(decode, range(cores), chunksize=1)
-        return rates_of(lambda: list(pool.imap_unordered(decode, range(len(bodies)), chunksize=1)), len(bodies))
+        one = functools.partial(decode_offered, decode)
+        pool.map(one, range(cores), chunksize=1)
+        return rates_of(lambda: list(pool.imap_unordered(one, range(len(bodies)), chunksize=1)), len(bodies))
 
 
 def ours(bodies: list[bytes], cores: int) -> tuple[float, float]:
